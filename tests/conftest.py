@@ -1,11 +1,15 @@
-"""What every test shares: one torch thread, and tests that need a GPU are skipped where there is none."""
+"""What every test shares: one torch thread, repeatable examples, and no test that needs a GPU where there is none."""
 
+import os
+
+import hypothesis
 import pytest
 import torch
 
-
-def pytest_configure() -> None:
-    torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"  # for the commands that tests start: a second busy thread beside xdist slows both
+torch.set_num_threads(1)
+hypothesis.settings.register_profile("wavegrad", deadline=None, derandomize=True, database=None)
+hypothesis.settings.load_profile("wavegrad")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

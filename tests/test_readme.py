@@ -1,0 +1,120 @@
+"""The README is true: its Python and its commands run, in order, as a reader with a clone would run them."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.readme import README, Block, blocks, gate_block
+
+INSTALL = re.compile(r"^(python3? -m )?pip install [^&;|\n]*$", re.MULTILINE)
+"""A line that only installs. The gate has installed everything."""
+
+
+def run(found: list[Block], directory: Path) -> None:
+    """Run Python and shell blocks one after the other in `directory`; the Python ones share their variables."""
+    variables: dict[str, object] = {"__name__": "__main__"}
+    for block in found:
+        if block.ci or block.not_run:
+            continue
+        if block.language == "python":
+            exec(compile("\n" * (block.line - 1) + block.code, README.name, "exec"), variables)
+        elif block.language in ("sh", "bash"):
+            run_shell(block, directory)
+
+
+def run_shell(block: Block, directory: Path) -> None:
+    """Run the commands of a block, less those that install; AssertionError with all they printed if one fails."""
+    code = INSTALL.sub("", block.code)
+    assert "pip install" not in code, f"README.md:{block.line}: a line that installs must do nothing else"
+    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", code],
+        cwd=directory,
+        env=os.environ | {"PATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert done.returncode == 0, f"README.md:{block.line}: exit code {done.returncode}\n{done.stdout}"
+
+
+@pytest.fixture
+def text() -> str:
+    return README.read_text(encoding="utf-8")
+
+
+@pytest.mark.timeout(600)
+def test_everything_in_the_readme_runs(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("samples", "recipes"):
+        shutil.copytree(README.parent / name, tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    run(blocks(text), tmp_path)
+
+
+def test_no_block_escapes(text: str) -> None:
+    """A fence that is indented, or a language under another name, would not be run."""
+    found = blocks(text)
+    assert text.count("```") == 2 * len(found)
+    assert {block.language for block in found} <= {"python", "sh", "bash", "text", "toml", "json"}
+    assert len(re.findall(r"<!-- *(?:ci|not run)", text)) == sum(bool(block.ci or block.not_run) for block in found)
+
+
+@pytest.mark.parametrize("name", ["install-and-hear", "install-and-test"])
+def test_set_up_is_one_command_that_starts_by_installing(text: str, name: str) -> None:
+    command = gate_block(text, name).rstrip("\n").replace("\\\n", " ")
+    assert re.fullmatch(r"pip install [^&;|\n]+ && [^\n]+", command)
+
+
+EXAMPLE = """
+<!-- ci: set-up -->
+```sh
+false
+```
+<!-- not run: it takes a day -->
+```python
+raise SystemExit
+```
+```python
+x = 1
+```
+```text
+anything
+```
+```bash
+pip install nothing-of-this-name
+echo done > file
+```
+```python
+assert open("file").read() == "done\\n" and x == 1
+x = 2
+```
+"""
+
+
+def test_blocks_run_in_order_and_marked_ones_do_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = blocks(EXAMPLE)
+    assert [block.line for block in found] == [4, 8, 11, 14, 17, 21]
+    assert gate_block(EXAMPLE, "set-up") == "false\n"
+    run(found, tmp_path)
+    assert (tmp_path / "file").read_text() == "done\n"
+
+
+@pytest.mark.parametrize(
+    ("language", "code", "error"),
+    [
+        ("python", "x = 1\nassert x == 2\n", AssertionError),
+        ("python", "print(undefined)\n", NameError),
+        ("sh", "false\necho done\n", AssertionError),
+        ("sh", "cat missing-file | wc -l\n", AssertionError),
+        ("bash", "pip install one && true\n", AssertionError),
+    ],
+)
+def test_a_block_that_fails_is_found(language: str, code: str, error: type[Exception], tmp_path: Path) -> None:
+    with pytest.raises(error):
+        run(blocks(f"```{language}\n{code}```\n"), tmp_path)
