@@ -1,0 +1,79 @@
+"""What a WaveGrad network is made of."""
+
+import math
+from dataclasses import dataclass
+
+from wavegrad.errors import ConfigError
+from wavegrad.network.conv import Resampling
+from wavegrad.network.dblock import Downsampling
+
+Dilations = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class WaveGradConfig:
+    """Layout of the network; the defaults are the paper's Base at 24 kHz with 12.5 ms frames (WaveGrad, sec. 4 and appendix A)."""
+
+    n_mels: int = 128
+    """Mel bands of the condition."""
+    mel_mean: float = 0.0
+    """Subtracted from the mel before the first convolution. The paper leaves the scaling of its features open."""
+    mel_std: float = 1.0
+    """Divides the mel, after `mel_mean` was subtracted."""
+    factors: tuple[int, ...] = (5, 5, 3, 2, 2)
+    """Upsampling factors of the UBlocks, from frames to samples; their product is the hop length."""
+    mel_channels: int = 768
+    """Channels of the convolution that reads the mel."""
+    waveform_channels: int = 32
+    """Channels of the convolution that reads the noisy waveform."""
+    ublock_channels: tuple[int, ...] = (512, 512, 256, 128, 128)
+    """One width for each factor."""
+    dblock_channels: tuple[int, ...] = (128, 128, 256, 512)
+    """One width for each factor but the first, from samples to frames."""
+    ublock_dilations: tuple[Dilations, ...] = ((1, 2, 4, 8), (1, 2, 4, 8), (1, 2, 4, 8), (1, 2, 1, 2), (1, 2, 1, 2))
+    """Dilations of the four convolutions of each UBlock. The public re-implementations have them in reverse order."""
+    dblock_dilations: tuple[int, int, int] = (1, 2, 4)
+    """Dilations of the main branch of every DBlock; a strided first convolution has none."""
+    blocks_per_level: int = 1
+    """2 is the paper's Large: every block is followed by one of the same width that does not resample."""
+    level_scale: float = 5000.0
+    """C: what sqrt(alpha_bar) is multiplied by before the sinusoids (lmnt-com: 1)."""
+    downsampling: Downsampling = "strided"
+    """"strided" is the paper's; "nearest" lmnt-com's, "linear" ivanvovk's."""
+    upsampling: Resampling = "nearest"
+    """"nearest" is the paper's; "linear" ivanvovk's."""
+    leaky_slope: float = 0.2
+    """Negative slope of every LeakyReLU. The paper leaves it open."""
+
+    def __post_init__(self) -> None:
+        n_levels = len(self.factors)
+        if n_levels < 2 or min(self.factors) < 1:
+            raise ConfigError(f"factors are {self.factors}; at least two are needed, each 1 or more")
+        for name, wanted in (("ublock_channels", n_levels), ("ublock_dilations", n_levels), ("dblock_channels", n_levels - 1)):
+            if len(getattr(self, name)) != wanted:
+                raise ConfigError(f"{name} has {len(getattr(self, name))} entries; {n_levels} factors need {wanted}")
+        widths = (self.mel_channels, self.waveform_channels, *self.ublock_channels, *self.dblock_channels)
+        if min(widths) < 2 or any(c % 2 for c in (self.waveform_channels, *self.dblock_channels)):
+            raise ConfigError(f"channel counts must be positive, and even where the noise level is embedded; got {widths}")
+        if min(d for four in (*self.ublock_dilations, self.dblock_dilations) for d in four) < 1:
+            raise ConfigError("dilations must be 1 or more")
+        if self.blocks_per_level < 1 or self.n_mels < 1:
+            raise ConfigError(f"blocks_per_level is {self.blocks_per_level}, n_mels {self.n_mels}; both must be 1 or more")
+        if not self.mel_std > 0:
+            raise ConfigError(f"mel_std is {self.mel_std}; it must be > 0")
+        if not (self.level_scale > 0 and 0 <= self.leaky_slope < 1):
+            raise ConfigError(f"level_scale is {self.level_scale} (must be > 0), leaky_slope {self.leaky_slope} (in [0, 1))")
+
+    @property
+    def hop_length(self) -> int:
+        """Samples per frame: the product of the factors."""
+        return math.prod(self.factors)
+
+    def check_hop(self, hop_length: int) -> None:
+        """Raise ConfigError unless the network makes exactly `hop_length` samples of every frame."""
+        if self.hop_length != hop_length:
+            product = " x ".join(map(str, self.factors))
+            raise ConfigError(
+                f"factors {product} = {self.hop_length} samples per frame, but the mel has a hop of {hop_length}; "
+                "choose factors whose product is the hop length"
+            )

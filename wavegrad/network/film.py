@@ -1,0 +1,48 @@
+"""Feature-wise linear modulation (FiLM): what the noisy waveform and the noise level tell the upsampling path."""
+
+import torch
+from torch import nn
+
+from wavegrad.network.conv import Conv
+from wavegrad.network.noise_embedding import NoiseEmbedding
+from wavegrad.shapes import Feature, NoiseLevel
+
+
+class FiLM(nn.Module):
+    """conv -> LeakyReLU -> + embedding of the noise level -> conv -> (scale gamma, shift xi) (WaveGrad, fig. 2).
+
+    The paper leaves the initialisation open: Xavier weights, and a bias of one for the scale, so that an untrained FiLM
+    passes its features on instead of extinguishing them.
+
+    Args:
+        n_in: channels of the downsampled waveform features.
+        n_out: channels of the UBlock that is modulated.
+        n_hidden: channels between the two convolutions, where the embedding is added.
+        level_scale: C of the noise embedding.
+        slope: negative slope of the LeakyReLU.
+    """
+
+    def __init__(self, n_in: int, n_out: int, n_hidden: int, level_scale: float, slope: float):
+        super().__init__()
+        self.input = Conv(n_in, n_hidden, 3)
+        self.activation = nn.LeakyReLU(slope)
+        self.embedding = NoiseEmbedding(n_hidden, level_scale)
+        self.output = Conv(n_hidden, 2 * n_out, 3)
+        for conv in (self.input, self.output):
+            nn.init.xavier_uniform_(conv.weight)
+            assert conv.bias is not None
+            nn.init.zeros_(conv.bias)
+        assert self.output.bias is not None
+        nn.init.ones_(self.output.bias[:n_out])
+
+    def forward(self, x: Feature, noise_level: NoiseLevel) -> tuple[Feature, Feature]:
+        h = self.activation(self.input(x))
+        h = h + self.embedding(noise_level).to(h.dtype)[:, :, None]  # the same for every time position
+        scale, shift = self.output(h).chunk(2, dim=1)
+        return scale, shift
+
+
+def modulate(x: Feature, film: tuple[Feature, Feature]) -> Feature:
+    """gamma * u + xi."""
+    scale, shift = film
+    return torch.addcmul(shift, scale, x)

@@ -1,0 +1,27 @@
+"""The optimiser and its learning rate."""
+
+import math
+
+import torch
+from torch import nn
+
+from wavegrad.training.recipe import OptimizerRecipe
+
+
+def build_optimizer(network: nn.Module, recipe: OptimizerRecipe) -> torch.optim.Optimizer:
+    """Adam or AdamW over all parameters; the fused form, one kernel for all of them."""
+    kind = torch.optim.AdamW if recipe.name == "adamw" else torch.optim.Adam
+    return kind(
+        network.parameters(), lr=recipe.learning_rate, betas=recipe.betas, weight_decay=recipe.weight_decay, fused=True
+    )
+
+
+def learning_rate(step: int, total_steps: int, recipe: OptimizerRecipe) -> float:
+    """Learning rate of step 0, 1, ..., total_steps - 1: linear warm-up, then cosine or constant."""
+    if step < recipe.warmup_steps:
+        return recipe.learning_rate * (step + 1) / recipe.warmup_steps
+    if recipe.decay == "constant":
+        return recipe.learning_rate
+    progress = (step - recipe.warmup_steps) / max(1, total_steps - 1 - recipe.warmup_steps)
+    share = 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+    return recipe.learning_rate * (recipe.final_rate + (1 - recipe.final_rate) * share)

@@ -1,0 +1,174 @@
+"""What a training run is: every choice of it, typed, with its unit and its default."""
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from wavegrad.audio.mel import MelConfig
+from wavegrad.audio.presets import mel_preset
+from wavegrad.audio.prior import PriorConfig
+from wavegrad.config import apply_overrides, from_dict, load_toml
+from wavegrad.diffusion.schedule import NoiseSchedule
+from wavegrad.errors import ConfigError
+from wavegrad.network import WaveGradConfig, network_preset
+
+
+@dataclass(frozen=True)
+class ModelRecipe:
+    """Front-end, network and prior."""
+
+    mel: str
+    """Mel preset, for example "wavegrad-24k" (`wavegrad models --mels` lists them)."""
+    network: str
+    """Network preset: "base", "large", "small" or "tiny"."""
+    factors: tuple[int, ...] | None = None
+    """Upsampling factors; left out, those known for the hop length of the mel."""
+    mel_mean: float = 0.0
+    """Mean of the corpus' mel values: the network sees (mel - mel_mean) / mel_std."""
+    mel_std: float = 1.0
+    """Standard deviation of the corpus' mel values."""
+    prior: PriorConfig = PriorConfig()
+    """The noise that sampling starts from."""
+    default_schedule: str = "6"
+    """Name of the inference schedule that the model uses when none is asked for."""
+
+    def mel_config(self) -> MelConfig:
+        return mel_preset(self.mel)
+
+    def network_config(self) -> WaveGradConfig:
+        mel = self.mel_config()
+        preset = network_preset(self.network, mel.n_mels, self.factors, mel.hop_length)
+        return replace(preset, mel_mean=self.mel_mean, mel_std=self.mel_std)
+
+
+@dataclass(frozen=True)
+class ScheduleRecipe:
+    """The training schedule, whose noise levels bound the intervals of Algorithm 1."""
+
+    beta_1: float = 1e-6
+    """First beta. The paper: Linear(1e-6, 0.01, 1000)."""
+    beta_n: float = 0.01
+    """Last beta."""
+    n_steps: int = 1000
+    """Number of intervals, S."""
+
+    def __post_init__(self) -> None:
+        self.schedule()
+
+    def schedule(self) -> NoiseSchedule:
+        return NoiseSchedule.linear(self.beta_1, self.beta_n, self.n_steps)
+
+
+@dataclass(frozen=True)
+class DataRecipe:
+    """Crops of the corpus."""
+
+    crop_frames: int = 24
+    """Length of a training crop, frames. The paper's Base: 24 (0.3 s), Large: 60."""
+    batch_size: int = 32
+    """Crops of one step, over all micro-batches. The paper: 256."""
+    gain_db: tuple[float, float] = (-15.0, 10.0)
+    """Random gain of each crop is uniform in this range, dB; kept so low that no sample leaves [-1, 1]. (0, 0): none."""
+    valid_clips: int = 12
+    """Without a folder of validation clips, this many clips are held out, chosen by a hash of their names."""
+    min_seconds: float = 0.1
+    """Shorter clips are skipped and named."""
+    silence_db: float = -70.0
+    """Clips whose peak stays below this level, dBFS, are skipped and named."""
+
+    def __post_init__(self) -> None:
+        if self.crop_frames < 1 or self.batch_size < 1:
+            raise ConfigError(f"crop_frames is {self.crop_frames}, batch_size {self.batch_size}; both must be 1 or more")
+        if self.gain_db[0] > self.gain_db[1]:
+            raise ConfigError(f"gain_db runs from {self.gain_db[0]} to {self.gain_db[1]}; the first must not be the larger")
+
+
+@dataclass(frozen=True)
+class OptimizerRecipe:
+    """Adam, its learning rate over time, and the averaged weights. The paper states none of these."""
+
+    name: Literal["adam", "adamw"] = "adamw"
+    """AdamW decouples the weight decay from the gradient."""
+    learning_rate: float = 1e-3
+    """Peak learning rate."""
+    betas: tuple[float, float] = (0.9, 0.99)
+    """Decay of the first and second moments."""
+    weight_decay: float = 0.0
+    """Weight decay."""
+    warmup_steps: int = 500
+    """Steps of linear warm-up."""
+    decay: Literal["cosine", "constant"] = "cosine"
+    """After the warm-up: "cosine" falls to `final_rate` at the last step, "constant" stays."""
+    final_rate: float = 0.02
+    """Share of the peak learning rate that is left at the last step."""
+    clip_norm: float = 1.0
+    """Gradients are scaled down to this norm. Public code: 1.0."""
+    ema_decay: float = 0.999
+    """Decay of the exponential moving average of the weights; shorter at the start: min(decay, (1 + step) / (10 + step))."""
+    loss: Literal["l1", "l2"] = "l1"
+    """Norm of the noise loss: "l1" is WaveGrad's, "l2" DDPM's (the paper's ablation)."""
+
+    def __post_init__(self) -> None:
+        if not (self.learning_rate > 0 and self.clip_norm > 0 and 0 <= self.ema_decay < 1 and 0 <= self.final_rate <= 1):
+            raise ConfigError(
+                f"learning_rate {self.learning_rate} and clip_norm {self.clip_norm} must be > 0, "
+                f"ema_decay {self.ema_decay} in [0, 1), final_rate {self.final_rate} in [0, 1]"
+            )
+
+
+@dataclass(frozen=True)
+class RunRecipe:
+    """How long, how often, on what."""
+
+    steps: int = 1_000_000
+    """Optimiser steps of the whole run. The paper: about one million."""
+    seed: int = 0
+    """Seed of the weights, the crops and the noise; the run is a function of it."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """"auto": the GPU where there is one."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Precision of the network's arithmetic; weights and loss stay float32. "auto": bfloat16 on GPUs that have it."""
+    accumulate: int = 1
+    """Micro-batches per step; batch_size must be a multiple of it."""
+    log_every: int = 20
+    """Steps between two lines of log.jsonl."""
+    validate_every: int = 1000
+    """Steps between two validations."""
+    checkpoint_every: int = 500
+    """Steps between two checkpoints."""
+    keep_checkpoints: int = 3
+    """How many of the newest checkpoints stay."""
+    valid_synthesis: int = 3
+    """Clips that are synthesised at a validation."""
+    valid_steps: int = 12
+    """Refinement steps of that synthesis."""
+
+    def __post_init__(self) -> None:
+        counts = ("steps", "accumulate", "log_every", "validate_every", "checkpoint_every", "keep_checkpoints", "valid_steps")
+        for name in counts:
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be 1 or more")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A training run."""
+
+    model: ModelRecipe
+    schedule: ScheduleRecipe = ScheduleRecipe()
+    data: DataRecipe = DataRecipe()
+    optimizer: OptimizerRecipe = OptimizerRecipe()
+    run: RunRecipe = field(default_factory=RunRecipe)
+
+    def __post_init__(self) -> None:
+        if self.data.batch_size % self.run.accumulate:
+            raise ConfigError(f"batch_size {self.data.batch_size} is not a multiple of run.accumulate {self.run.accumulate}")
+        self.model.network_config()
+
+
+def load_recipe(path: str, overrides: list[str] | None = None) -> Recipe:
+    """Read a recipe file, strictly; `overrides` are "section.key=value" strings.
+
+    Raises:
+        ConfigError: a file that is not TOML, an unknown or missing key, a wrong type or a value that makes no sense.
+    """
+    return from_dict(Recipe, apply_overrides(load_toml(path), overrides or [], path), path)

@@ -1,0 +1,84 @@
+"""Checkpoints of a run: saved whole or not at all, kept few, loaded without running code."""
+
+import os
+import pickle
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from wavegrad.errors import CheckpointError
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """All that a run needs to go on; data and noise are functions of (seed, step), so no generator state is in it."""
+
+    step: int
+    """Steps done."""
+    recipe: dict[str, Any]
+    network: dict[str, torch.Tensor]
+    ema: dict[str, torch.Tensor]
+    optimizer: dict[str, Any]
+    best_loss: float
+    """Lowest validation loss so far; infinity before the first validation."""
+
+
+def checkpoint_path(folder: Path, step: int) -> Path:
+    """Name of the checkpoint after `step` steps; names sort by step."""
+    return folder / f"step-{step:08d}.pt"
+
+
+def save_state(state: TrainingState, folder: Path, keep: int) -> Path:
+    """Write the checkpoint to a temporary file, sync it, rename it, then delete all but the newest `keep`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = checkpoint_path(folder, state.step)
+    temporary = path.with_suffix(".part")
+    with open(temporary, "wb") as file:
+        torch.save({"format_version": FORMAT_VERSION, **vars(state)}, file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+    for old in sorted(folder.glob("step-*.pt"))[:-keep]:
+        old.unlink()
+    return path
+
+
+def load_state(path: Path, device: torch.device | str = "cpu") -> TrainingState:
+    """Read one checkpoint.
+
+    Raises:
+        CheckpointError: the file is truncated, foreign or of a newer format.
+    """
+    try:
+        raw = torch.load(path, map_location=device, weights_only=True)
+        version = raw.pop("format_version")
+        if version > FORMAT_VERSION:
+            raise CheckpointError(f"{path} has format {version}; this version reads up to {FORMAT_VERSION}: upgrade the package")
+        return TrainingState(**raw)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
+        raise CheckpointError(f"{path} cannot be read (truncated or damaged): {str(error).splitlines()[0]}") from error
+    except (AttributeError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{path} is no checkpoint of a training run: {error}") from error
+
+
+def load_newest(folder: Path, report: Callable[[str], None], device: torch.device | str = "cpu") -> TrainingState | None:
+    """The newest checkpoint that can be read, or None where there is none.
+
+    Raises:
+        CheckpointError: there are checkpoints, and none of them can be read.
+    """
+    paths = sorted(folder.glob("step-*.pt"), reverse=True)
+    for path in paths:
+        try:
+            return load_state(path, device)
+        except CheckpointError as error:
+            report(f"passed over: {error}")
+    if paths:
+        raise CheckpointError(f"none of the {len(paths)} checkpoints in {folder} can be read; choose a new run folder")
+    return None

@@ -1,0 +1,60 @@
+"""One training example: from crops to the loss of Algorithm 1."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from wavegrad.audio.mel import MelConfig, MelSpectrogram
+from wavegrad.audio.prior import PriorConfig, prior_gains, whiten
+from wavegrad.diffusion.loss import noise_loss
+from wavegrad.diffusion.noise_level import draw_noise_levels
+from wavegrad.diffusion.process import diffuse
+from wavegrad.diffusion.schedule import NoiseSchedule
+from wavegrad.shapes import Mask, Mel, NoiseLevel, Waveform
+from wavegrad.training.data import Crops
+
+
+@dataclass(frozen=True)
+class Example:
+    """What the network is trained on: y_0 (whitened by the prior), its condition x, and where it counts."""
+
+    y_0: Waveform
+    mel: Mel
+    mask: Mask
+
+
+class Preprocessor:
+    """Crops with context -> gain, mel, whitening -> crops without context, on the device of the network."""
+
+    def __init__(self, mel_config: MelConfig, prior: PriorConfig, context: int, device: torch.device):
+        self.mel_config = mel_config
+        self.prior = prior
+        self.context = context
+        self.device = device
+        self._mel = MelSpectrogram(mel_config).to(device)
+
+    @torch.no_grad()
+    def __call__(self, crops: Crops) -> Example:
+        windows = crops.windows.to(self.device) * crops.gains.to(self.device)[:, None]
+        n_frames = windows.shape[1] // self.mel_config.hop_length
+        mel = self._mel(windows)[:, :, :n_frames]
+        y_0 = whiten(windows, prior_gains(mel, self.mel_config, self.prior))
+        n_context = self.context // self.mel_config.hop_length
+        inside = slice(self.context, -self.context)
+        return Example(y_0[:, inside], mel[:, :, n_context:-n_context], crops.mask.to(self.device))
+
+
+def training_loss(
+    network: nn.Module, example: Example, schedule: NoiseSchedule, generator: torch.Generator, norm: str = "l1"
+) -> Tensor:
+    """The loss of WaveGrad's Algorithm 1 for freshly drawn noise levels and noise; `generator` lives on the device."""
+    levels = draw_noise_levels(schedule, len(example.y_0), generator)
+    noise = torch.randn(example.y_0.shape, generator=generator, device=example.y_0.device)
+    return loss_at(network, example, levels, noise, norm)
+
+
+def loss_at(network: nn.Module, example: Example, levels: NoiseLevel, noise: Waveform, norm: str = "l1") -> Tensor:
+    """The noise loss at given levels and noise."""
+    y = diffuse(example.y_0, levels, noise)
+    return noise_loss(noise, network(y, example.mel, levels).float(), example.mask, norm)

@@ -1,0 +1,150 @@
+"""What changes while training, and the step that changes it."""
+
+import contextlib
+import hashlib
+from dataclasses import dataclass
+
+import torch
+
+from wavegrad.config import to_dict
+from wavegrad.errors import CheckpointError, ConfigError, TrainingError
+from wavegrad.network import WaveGrad
+from wavegrad.training.data import Clip, Crops, CropSampler, context_samples
+from wavegrad.training.ema import Ema
+from wavegrad.training.optimizer import build_optimizer, learning_rate
+from wavegrad.training.recipe import Recipe
+from wavegrad.training.state import TrainingState
+from wavegrad.training.step import Preprocessor, training_loss
+from wavegrad.vocoder import Vocoder
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """Figures of one step."""
+
+    loss: float
+    gradient_norm: float
+    """Before clipping."""
+    learning_rate: float
+
+
+class Trainer:
+    """Network, averaged network, optimiser and step counter; randomness is a function of (seed, step)."""
+
+    def __init__(self, recipe: Recipe, clips: list[Clip]):
+        mel = recipe.model.mel_config()
+        context = context_samples(mel)
+        self.recipe = recipe
+        self.device = choose_device(recipe.run.device)
+        self.precision = choose_precision(recipe.run.precision, self.device)
+        self.schedule = recipe.schedule.schedule()
+        self.sampler = CropSampler(clips, mel, recipe.data, recipe.run.seed)
+        self.preprocess = Preprocessor(mel, recipe.model.prior, context, self.device)
+        with torch.random.fork_rng():
+            torch.manual_seed(recipe.run.seed)
+            self.network = WaveGrad(recipe.model.network_config()).to(self.device)
+        self.ema = Ema(self.network, recipe.optimizer.ema_decay)
+        self.optimizer = build_optimizer(self.network, recipe.optimizer)
+        self.step = 0
+        self.best_loss = float("inf")
+
+    def train_step(self) -> StepReport:
+        """One optimiser step over all micro-batches.
+
+        Raises:
+            TrainingError: the loss or the gradient is not finite; the weights are those from before the step.
+        """
+        recipe, n_parts = self.recipe.optimizer, self.recipe.run.accumulate
+        rate = learning_rate(self.step, self.recipe.run.steps, recipe)
+        self.optimizer.zero_grad(set_to_none=True)
+        total = torch.zeros((), device=self.device)
+        for part in range(n_parts):
+            loss = self._loss(self.sampler.draw(self.step, part, n_parts), part) / n_parts
+            loss.backward()
+            total += loss.detach()
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), recipe.clip_norm)
+        if not (torch.isfinite(total) and torch.isfinite(norm)):
+            raise TrainingError(self._not_finite(total.item(), norm.item()))
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.step()
+        self.ema.update(self.network, self.step)
+        self.step += 1
+        return StepReport(total.item(), norm.item(), rate)
+
+    def state(self) -> TrainingState:
+        """A snapshot that `restore` takes."""
+        return TrainingState(
+            self.step,
+            to_dict(self.recipe),
+            self.network.state_dict(),
+            self.ema.network.state_dict(),
+            self.optimizer.state_dict(),
+            self.best_loss,
+        )
+
+    def restore(self, state: TrainingState) -> None:
+        """Go on from a snapshot.
+
+        Raises:
+            CheckpointError: its weights do not fit the network of the recipe.
+        """
+        try:
+            self.network.load_state_dict(state.network)
+            self.ema.network.load_state_dict(state.ema)
+            self.optimizer.load_state_dict(state.optimizer)
+        except (RuntimeError, ValueError) as error:
+            raise CheckpointError(f"the checkpoint does not fit the recipe: {' '.join(str(error).split())}") from error
+        self.step = state.step
+        self.best_loss = state.best_loss
+
+    def vocoder(self) -> Vocoder:
+        """The averaged weights as a vocoder."""
+        model = self.recipe.model
+        return Vocoder.assemble(model.mel_config(), self.ema.network, model.prior)
+
+    def _loss(self, crops: Crops, part: int) -> torch.Tensor:
+        generator = torch.Generator(self.device).manual_seed(_mix(self.recipe.run.seed, self.step, part))
+        example = self.preprocess(crops)
+        with autocast(self.device, self.precision):
+            return training_loss(self.network, example, self.schedule, generator, self.recipe.optimizer.loss)
+
+    @torch.no_grad()
+    def _not_finite(self, loss: float, norm: float) -> str:
+        """Say what happened, and which clips cannot be taken alone; all of them where each one can."""
+        n_crops = self.recipe.data.batch_size
+        crops = [self.sampler.draw(self.step, i, n_crops) for i in range(n_crops)]
+        culprits = sorted({c.names[0] for c in crops if not torch.isfinite(self._loss(c, 0))})
+        names = culprits or sorted({c.names[0] for c in crops})
+        return (
+            f"step {self.step}: loss {loss}, gradient norm {norm}: not finite, with {', '.join(names)}; the state before this step "
+            "is saved; look at these clips, or lower optimizer.learning_rate"
+        )
+
+
+def choose_device(name: str) -> torch.device:
+    """ "auto" is the GPU where there is one.
+
+    Raises:
+        ConfigError: "cuda" without a GPU.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("device is 'cuda', but PyTorch sees no GPU here; use 'cpu' or 'auto'")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def choose_precision(name: str, device: torch.device) -> torch.dtype:
+    """ "auto" is bfloat16 on GPUs that have it, else float32 (on CPUs without bfloat16 units it is slower)."""
+    if name == "auto":
+        name = "bfloat16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "float32"
+    return torch.bfloat16 if name == "bfloat16" else torch.float32
+
+
+def autocast(device: torch.device, precision: torch.dtype) -> contextlib.AbstractContextManager[object]:
+    """Autocast to bfloat16, or nothing for float32."""
+    return contextlib.nullcontext() if precision == torch.float32 else torch.autocast(device.type, precision)
+
+
+def _mix(*numbers: int) -> int:
+    """A 63-bit seed from a few integers."""
+    return int.from_bytes(hashlib.blake2b(repr(numbers).encode(), digest_size=8).digest()) >> 1

@@ -1,0 +1,69 @@
+"""Validation: the same clips, noise levels and seeds every time."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from wavegrad.evaluation.log_mel import log_mel_distance
+from wavegrad.training.data import Clip, CropSampler
+from wavegrad.training.recipe import Recipe
+from wavegrad.training.step import Preprocessor, loss_at
+from wavegrad.vocoder import Vocoder
+
+LEVELS = (0.999, 0.99, 0.95, 0.85, 0.7, 0.5, 0.3, 0.1)
+"""sqrt(alpha_bar) at which the noise loss is measured."""
+N_CROPS = 32
+"""Crops that the noise loss is measured on."""
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Figures of one validation, and the clips that were synthesised for it."""
+
+    losses: dict[float, float]
+    """L1 noise loss by noise level."""
+    log_mel_db: float
+    """Mean log-mel distance of the synthesised clips, dB."""
+    audio: dict[str, Float[Tensor, " time"]]
+
+    @property
+    def loss(self) -> float:
+        """Mean over the noise levels: what "best" is judged by."""
+        return sum(self.losses.values()) / len(self.losses)
+
+    def record(self) -> dict[str, float]:
+        by_level = {f"loss_at_{level:g}": loss for level, loss in self.losses.items()}
+        return {"loss": self.loss, **by_level, "log_mel_db": self.log_mel_db}
+
+
+class Validator:
+    """Holds the fixed crops and clips."""
+
+    def __init__(self, recipe: Recipe, clips: list[Clip], preprocess: Preprocessor):
+        data = replace(recipe.data, batch_size=N_CROPS, gain_db=(0.0, 0.0))
+        self._example = preprocess(CropSampler(clips, recipe.model.mel_config(), data, seed=0).draw(0))
+        self._clips = clips[:: max(1, len(clips) // max(1, recipe.run.valid_synthesis))][: recipe.run.valid_synthesis]
+        self._n_steps = recipe.run.valid_steps
+
+    def __call__(self, network: nn.Module, vocoder: Vocoder) -> Validation:
+        """Losses of the network, and a few-step synthesis of the clips by the vocoder made of it."""
+        audio: dict[str, Tensor] = {}
+        distances: list[float] = []
+        for clip in self._clips:
+            reference = clip.pcm.float() / 32767
+            generated = vocoder.resynthesize(reference, schedule=self._n_steps, seed=0).cpu()
+            audio[clip.name] = generated
+            distances.append(log_mel_distance(reference, generated, vocoder.sample_rate))
+        return Validation(self.losses(network), sum(distances) / len(distances) if distances else float("nan"), audio)
+
+    @torch.no_grad()
+    def losses(self, network: nn.Module) -> dict[float, float]:
+        """Noise loss at each of LEVELS; the noise depends on the crop and the level only."""
+        return {level: self._loss(network, level) for level in LEVELS}
+
+    def _loss(self, network: nn.Module, level: float) -> float:
+        y_0 = self._example.y_0
+        noise = torch.randn(y_0.shape, generator=torch.Generator().manual_seed(LEVELS.index(level))).to(y_0.device)
+        return loss_at(network, self._example, torch.full((len(noise),), level, device=noise.device), noise).item()
