@@ -87,11 +87,12 @@ anything
 ```
 ```bash
 pip install nothing-of-this-name
-echo done > file
+echo finished > file
 ```
 ```python
-assert open("file").read() == "done\\n" and x == 1
-x = 2
+from pathlib import Path
+
+assert Path("file").read_text() == "finished\\n" and x == 1
 ```
 """
 
@@ -102,7 +103,7 @@ def test_blocks_run_in_order_and_marked_ones_do_not(tmp_path: Path, monkeypatch:
     assert [block.line for block in found] == [4, 8, 11, 14, 17, 21]
     assert gate_block(EXAMPLE, "set-up") == "false\n"
     run(found, tmp_path)
-    assert (tmp_path / "file").read_text() == "done\n"
+    assert (tmp_path / "file").read_text() == "finished\n"
 
 
 @pytest.mark.parametrize(
