@@ -1,6 +1,7 @@
 """One training example: from crops to the loss of Algorithm 1."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,8 @@ from wavegrad.diffusion.process import diffuse
 from wavegrad.diffusion.schedule import NoiseSchedule
 from wavegrad.shapes import Mask, Mel, NoiseLevel, Waveform
 from wavegrad.training.data import Crops
+
+LossNorm = Literal["l1", "l2"]
 
 
 @dataclass(frozen=True)
@@ -45,16 +48,15 @@ class Preprocessor:
         return Example(y_0[:, inside], mel[:, :, n_context:-n_context], crops.mask.to(self.device))
 
 
-def training_loss(
-    network: nn.Module, example: Example, schedule: NoiseSchedule, generator: torch.Generator, norm: str = "l1"
-) -> Tensor:
-    """The loss of WaveGrad's Algorithm 1 for freshly drawn noise levels and noise; `generator` lives on the device."""
-    levels = draw_noise_levels(schedule, len(example.y_0), generator)
-    noise = torch.randn(example.y_0.shape, generator=generator, device=example.y_0.device)
-    return loss_at(network, example, levels, noise, norm)
+def draw_targets(
+    schedule: NoiseSchedule, n_items: int, n_samples: int, generator: torch.Generator
+) -> tuple[NoiseLevel, Waveform]:
+    """Noise levels and noise of a whole step (WaveGrad, Algorithm 1), on the device of the generator."""
+    levels = draw_noise_levels(schedule, n_items, generator)
+    return levels, torch.randn(n_items, n_samples, generator=generator, device=generator.device)
 
 
-def loss_at(network: nn.Module, example: Example, levels: NoiseLevel, noise: Waveform, norm: str = "l1") -> Tensor:
-    """The noise loss at given levels and noise."""
+def loss_at(network: nn.Module, example: Example, levels: NoiseLevel, noise: Waveform, norm: LossNorm = "l1") -> Tensor:
+    """The noise loss of Algorithm 1 at given levels and noise, averaged over the samples that count."""
     y = diffuse(example.y_0, levels, noise)
     return noise_loss(noise, network(y, example.mel, levels).float(), example.mask, norm)

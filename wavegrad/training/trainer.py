@@ -9,12 +9,12 @@ import torch
 from wavegrad.config import to_dict
 from wavegrad.errors import CheckpointError, ConfigError, TrainingError
 from wavegrad.network import WaveGrad
-from wavegrad.training.data import Clip, Crops, CropSampler, context_samples
+from wavegrad.training.data import Clip, CropSampler, context_samples
 from wavegrad.training.ema import Ema
 from wavegrad.training.optimizer import build_optimizer, learning_rate
 from wavegrad.training.recipe import Recipe
 from wavegrad.training.state import TrainingState
-from wavegrad.training.step import Preprocessor, training_loss
+from wavegrad.training.step import Preprocessor, draw_targets, loss_at
 from wavegrad.vocoder import Vocoder
 
 
@@ -59,7 +59,7 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         total = torch.zeros((), device=self.device)
         for part in range(n_parts):
-            loss = self._loss(self.sampler.draw(self.step, part, n_parts), part) / n_parts
+            loss = self._loss(part, n_parts) / n_parts
             loss.backward()
             total += loss.detach()
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), recipe.clip_norm)
@@ -103,21 +103,25 @@ class Trainer:
         model = self.recipe.model
         return Vocoder.assemble(model.mel_config(), self.ema.network, model.prior)
 
-    def _loss(self, crops: Crops, part: int) -> torch.Tensor:
-        generator = torch.Generator(self.device).manual_seed(_mix(self.recipe.run.seed, self.step, part))
-        example = self.preprocess(crops)
+    def _loss(self, part: int, n_parts: int) -> torch.Tensor:
+        """Loss of one micro-batch. Noise is drawn for the whole step and cut, so that accumulation changes nothing."""
+        batch_size = self.recipe.data.batch_size
+        chosen = slice(part * batch_size // n_parts, (part + 1) * batch_size // n_parts)
+        example = self.preprocess(self.sampler.draw(self.step, part, n_parts))
+        generator = torch.Generator(self.device).manual_seed(_mix(self.recipe.run.seed, self.step))
+        levels, noise = draw_targets(self.schedule, batch_size, example.y_0.shape[1], generator)
         with autocast(self.device, self.precision):
-            return training_loss(self.network, example, self.schedule, generator, self.recipe.optimizer.loss)
+            return loss_at(self.network, example, levels[chosen], noise[chosen], self.recipe.optimizer.loss)
 
     @torch.no_grad()
     def _not_finite(self, loss: float, norm: float) -> str:
         """Say what happened, and which clips cannot be taken alone; all of them where each one can."""
         n_crops = self.recipe.data.batch_size
-        crops = [self.sampler.draw(self.step, i, n_crops) for i in range(n_crops)]
-        culprits = sorted({c.names[0] for c in crops if not torch.isfinite(self._loss(c, 0))})
-        names = culprits or sorted({c.names[0] for c in crops})
+        names = self.sampler.draw(self.step).names
+        culprits = sorted({names[i] for i in range(n_crops) if not torch.isfinite(self._loss(i, n_crops))})
+        named = ", ".join(culprits or sorted(set(names)))
         return (
-            f"step {self.step}: loss {loss}, gradient norm {norm}: not finite, with {', '.join(names)}; the state before this step "
+            f"step {self.step}: loss {loss}, gradient norm {norm}: not finite, with {named}; the state before this step "
             "is saved; look at these clips, or lower optimizer.learning_rate"
         )
 

@@ -1,0 +1,236 @@
+"""Runs: exact resume, clean stops, checkpoints that survive, refusals."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from tests.training.conftest import ROOT, SPEECH, change
+from wavegrad.errors import CheckpointError, ConfigError, TrainingError
+from wavegrad.training.corpus import Corpora
+from wavegrad.training.loop import train
+from wavegrad.training.state import load_newest, load_state, save_state
+from wavegrad.training.trainer import Trainer
+from wavegrad.training.validation import Validator
+from wavegrad.vocoder import Vocoder
+
+
+def quiet(line: str) -> None:
+    """Nobody listens."""
+
+
+def same(a: object, b: object) -> bool:
+    """Bit-equality of nested dicts and lists of tensors and numbers."""
+    if isinstance(a, torch.Tensor):
+        return isinstance(b, torch.Tensor) and torch.equal(a, b)
+    if isinstance(a, dict):
+        return isinstance(b, dict) and a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
+    if isinstance(a, list | tuple):
+        return isinstance(b, list | tuple) and len(a) == len(b) and all(map(same, a, b))
+    return a == b
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_eight_steps_are_four_and_four(recipe, clips, tmp_path, accumulate):
+    recipe = change(recipe, "run", accumulate=accumulate)
+    straight = Trainer(recipe, clips)
+    for _ in range(8):
+        straight.train_step()
+    first = Trainer(recipe, clips)
+    for _ in range(4):
+        first.train_step()
+    path = save_state(first.state(), tmp_path, keep=1)
+    second = Trainer(recipe, clips)
+    second.restore(load_state(path))
+    for _ in range(4):
+        second.train_step()
+    assert same(straight.state().network, second.state().network)
+    assert same(straight.state().ema, second.state().ema)
+    assert same(straight.state().optimizer, second.state().optimizer)
+
+
+def test_accumulated_micro_batches_give_the_gradient_of_the_batch(recipe, clips):
+    """The same crops, levels and noise; only the order of summation differs (float32: 1e-5 relative)."""
+    gradients = []
+    for accumulate in (1, 4):
+        trainer = Trainer(change(change(recipe, "data", batch_size=4), "run", accumulate=accumulate), clips)
+        trainer.train_step()
+        gradients.append(torch.cat([p.grad.flatten() for p in trainer.network.parameters()]))
+    torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-4, atol=1e-6)
+
+
+def test_the_loss_falls(recipe, clips):
+    trainer = Trainer(change(recipe, "run", steps=60), clips)
+    losses = [trainer.train_step().loss for _ in range(60)]
+    assert sum(losses[-10:]) < 0.8 * sum(losses[:10])
+
+
+def test_a_run_writes_what_explains_it_and_the_same_command_resumes(recipe, tmp_path):
+    recipe = change(recipe, "run", steps=6, validate_every=3, checkpoint_every=2, log_every=1, keep_checkpoints=2)
+    run = tmp_path / "run"
+    half = train(change(recipe, "run", steps=3), SPEECH, run, say=quiet)
+    assert (half.step, half.finished) == (3, True)
+    whole = train(recipe, SPEECH, run, say=quiet)
+    assert (whole.step, whole.finished) == (6, True)
+    records = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    assert [r["step"] for r in records if r["group"] == "train"] == [1, 2, 3, 4, 5, 6]
+    assert [r["step"] for r in records if r["group"] == "valid"] == [3, 6]
+    assert sorted(p.name for p in (run / "checkpoints").iterdir()) == ["step-00000004.pt", "step-00000006.pt"]
+    assert load_newest(run / "checkpoints", quiet).step == 6
+    assert (run / "recipe.toml").exists()
+    waveform = Vocoder.from_pretrained(str(run / "best"))(torch.full((128, 5), -6.0), schedule=2)
+    assert waveform.shape == (1500,)
+
+
+def test_a_run_in_one_piece_equals_an_interrupted_one(recipe, tmp_path, monkeypatch):
+    """Killed between two checkpoints: the steps since the last one are done again, to the same bits."""
+    recipe = change(recipe, "run", steps=4, checkpoint_every=2)
+    train(recipe, SPEECH, tmp_path / "one", say=quiet)
+    plain = Trainer.train_step
+
+    def killed(self):
+        if self.step == 3:
+            raise KeyboardInterrupt
+        return plain(self)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Trainer, "train_step", killed)
+        train(recipe, SPEECH, tmp_path / "two", say=quiet)
+    assert load_newest(tmp_path / "two" / "checkpoints", quiet).step == 2
+    train(recipe, SPEECH, tmp_path / "two", say=quiet)
+    one, two = (load_newest(tmp_path / name / "checkpoints", quiet) for name in ("one", "two"))
+    assert one.step == two.step == 4
+    assert same(one.network, two.network)
+    assert same(one.optimizer, two.optimizer)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_signal_saves_and_exits_cleanly(tmp_path, number):
+    """A real process, a real signal; then the same command goes on."""
+    script = (
+        "import sys; from pathlib import Path; from wavegrad.training import load_recipe, train\n"
+        "recipe = load_recipe(sys.argv[1], ['data.crop_frames=4', 'data.batch_size=1', 'run.steps=100000',"
+        " 'run.validate_every=100000', 'run.checkpoint_every=100000', 'run.log_every=1', 'run.device=cpu'])\n"
+        "outcome = train(recipe, Path(sys.argv[2]), Path(sys.argv[3]))\n"
+        "assert not outcome.finished\n"
+    )
+    command = [sys.executable, "-c", script, str(ROOT / "recipes" / "tiny.toml"), str(SPEECH), str(tmp_path / "run")]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    log = tmp_path / "run" / "log.jsonl"
+    while process.poll() is None and not (log.exists() and len(log.read_text().splitlines()) >= 3):
+        time.sleep(0.1)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert "stopped" in out + err
+    assert load_newest(tmp_path / "run" / "checkpoints", quiet).step >= 3
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_clip_and_keeps_the_state(recipe, clips, tmp_path):
+    trainer = Trainer(change(recipe, "data", batch_size=8), clips)
+    trainer.train_step()
+    before = {k: v.clone() for k, v in trainer.network.state_dict().items()}
+    culprit = trainer.sampler.draw(1).names[3]
+    plain = trainer.preprocess
+
+    def poisoned(crops):
+        example = plain(crops)
+        for i, name in enumerate(crops.names):
+            if name == culprit:
+                example.y_0[i] = float("nan")
+        return example
+
+    trainer.preprocess = poisoned
+    with pytest.raises(TrainingError, match=rf"step 1: .* with {culprit};"):
+        trainer.train_step()
+    assert trainer.step == 1
+    assert same(before, trainer.network.state_dict())
+
+
+def test_a_diverged_run_leaves_its_last_good_checkpoint(recipe, tmp_path, monkeypatch):
+    recipe = change(recipe, "run", steps=5, checkpoint_every=100)
+    plain = Trainer.train_step
+
+    def diverge(self):
+        if self.step == 3:
+            raise TrainingError("step 3: not finite")
+        return plain(self)
+
+    monkeypatch.setattr(Trainer, "train_step", diverge)
+    with pytest.raises(TrainingError):
+        train(recipe, SPEECH, tmp_path / "run", say=quiet)
+    assert load_newest(tmp_path / "run" / "checkpoints", quiet).step == 3
+
+
+def test_a_truncated_checkpoint_is_passed_over_for_the_one_before(recipe, clips, tmp_path):
+    trainer = Trainer(recipe, clips)
+    trainer.train_step()
+    save_state(trainer.state(), tmp_path, keep=5)
+    trainer.train_step()
+    newest = save_state(trainer.state(), tmp_path, keep=5)
+    newest.write_bytes(newest.read_bytes()[:-500])
+    said: list[str] = []
+    assert load_newest(tmp_path, said.append).step == 1
+    assert "step-00000002.pt" in said[0]
+    for path in tmp_path.glob("*.pt"):
+        path.write_bytes(b"")
+    with pytest.raises(CheckpointError, match="none of the 2 checkpoints"):
+        load_newest(tmp_path, quiet)
+
+
+def test_a_crash_while_saving_leaves_the_old_checkpoint(recipe, clips, tmp_path, monkeypatch):
+    trainer = Trainer(recipe, clips)
+    save_state(trainer.state(), tmp_path, keep=1)
+    monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError("power cut")))
+    trainer.train_step()
+    with pytest.raises(OSError, match="power cut"):
+        save_state(trainer.state(), tmp_path, keep=1)
+    assert load_newest(tmp_path, quiet).step == 0
+
+
+def test_code_in_a_checkpoint_is_not_run(tmp_path):
+    """Loading is weights_only: a pickle that calls a function is refused."""
+
+    class Evil:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "owned"),)
+
+    torch.save({"format_version": 1, "step": Evil()}, tmp_path / "step-00000001.pt")
+    with pytest.raises(CheckpointError):
+        load_state(tmp_path / "step-00000001.pt")
+    assert not (tmp_path / "owned").exists()
+
+
+def test_another_recipe_is_refused_by_key_and_longer_training_is_not(recipe, tmp_path):
+    recipe = change(recipe, "run", steps=1)
+    train(recipe, SPEECH, tmp_path / "run", say=quiet)
+    with pytest.raises(ConfigError, match=r"optimizer.learning_rate = 0.5 \(was 0.002\)"):
+        train(change(recipe, "optimizer", learning_rate=0.5), SPEECH, tmp_path / "run", say=quiet)
+    with pytest.raises(ConfigError, match=r"run.seed"):
+        train(change(recipe, "run", seed=7), SPEECH, tmp_path / "run", say=quiet)
+    assert train(change(recipe, "run", steps=2), SPEECH, tmp_path / "run", say=quiet).step == 2
+
+
+def test_validation_is_a_function_of_the_weights(recipe, clips):
+    trainer = Trainer(recipe, clips)
+    validator = Validator(change(recipe, "run", valid_synthesis=1, valid_steps=2), clips, trainer.preprocess)
+    first = validator(trainer.ema.network, trainer.vocoder())
+    torch.randn(3)
+    again = validator(trainer.ema.network, trainer.vocoder())
+    assert first.record() == again.record()
+    trainer.train_step()
+    assert validator(trainer.ema.network, trainer.vocoder()).loss != first.loss
+
+
+def test_corpora_are_disjoint(recipe):
+    from wavegrad.training.corpus import load_corpora
+
+    corpora: Corpora = load_corpora(recipe, SPEECH, None, quiet)
+    assert len(corpora.train) == 3
+    assert len(corpora.valid) == 1
+    assert not {c.name for c in corpora.train} & {c.name for c in corpora.valid}
