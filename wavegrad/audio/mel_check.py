@@ -1,0 +1,83 @@
+"""Could the front-end of a model have made this mel?"""
+
+import math
+import warnings
+
+import torch
+from torch import Tensor
+
+from wavegrad.audio.mel import MelConfig
+from wavegrad.errors import AudioError
+
+SUSPECT_DB = 3.0
+"""A mel that leaves the range of the front-end by more is warned about; an acoustic model's small overshoots pass."""
+IMPOSSIBLE_DB = 20.0
+"""A mel that leaves it by more is in another convention, and is refused."""
+FLAT_DB = 12.0
+"""Sounds have more contrast than this between their loudest and their quietest value ..."""
+FLAT_FRAMES = 20
+"""... in a mel of this many frames or more."""
+HINT = "make mels with Vocoder.mel, or with the front-end of Vocoder.mel_config"
+
+
+class MelWarning(UserWarning):
+    """A mel that hardly comes from the model's front-end; the audio will probably be wrong."""
+
+
+def check_mel(mel: Tensor, config: MelConfig) -> None:
+    """Refuse a mel that cannot come from the front-end, and warn about one that hardly does.
+
+    Not every foreign convention can be told from its values: natural and decimal logarithms overlap, for example.
+
+    Args:
+        mel: `batch n_mels frames` or `n_mels frames`.
+        config: the front-end.
+
+    Raises:
+        AudioError: wrong number of axes or bands, empty, not floats, not finite, or values far beyond those of the
+            front-end.
+
+    Warns:
+        MelWarning: values beyond those of the front-end, or without contrast.
+    """
+    _check_shape(mel, config)
+    finite = torch.isfinite(mel)
+    if not finite.all():
+        where = tuple((~finite).nonzero()[0].tolist())
+        raise AudioError(
+            f"{int((~finite).sum())} of the {mel.numel()} mel values are not finite; "
+            f"the first is {mel[where].item()} at {where}"
+        )
+    low, high = mel.min().item(), mel.max().item()
+    per_db = units_per_db(config)
+    outside_db = max(config.minimum - low, high - config.maximum_plausible) / per_db
+    values = (
+        f"mel values run from {low:.4g} to {high:.4g}; those of the model's front-end lie between "
+        f"{config.minimum:.4g} (silence) and {config.maximum_plausible:.4g} (full scale)"
+    )
+    if outside_db > IMPOSSIBLE_DB:
+        raise AudioError(f"{values}: this mel is in another convention; {HINT}")
+    if outside_db > SUSPECT_DB:
+        warnings.warn(f"{values}: {outside_db:.0f} dB outside; {HINT}", MelWarning, stacklevel=3)
+    is_quiet = high - config.minimum < FLAT_DB * per_db
+    if high - low < FLAT_DB * per_db and mel.shape[-1] >= FLAT_FRAMES and not is_quiet:
+        warnings.warn(
+            f"{values}: without contrast, as of a mel scaled in another way; {HINT}", MelWarning, stacklevel=3
+        )
+
+
+def units_per_db(config: MelConfig) -> float:
+    """What one decibel adds to a mel value."""
+    per_db = {"ln": config.power * math.log(10) / 20, "log10": config.power / 20, "db": 1.0}[config.log]
+    return per_db * config.scale
+
+
+def _check_shape(mel: Tensor, config: MelConfig) -> None:
+    shape = tuple(mel.shape)
+    if mel.dim() not in (2, 3) or not mel.is_floating_point():
+        raise AudioError(f"a mel is `n_mels frames` or `batch n_mels frames` of floats; got {mel.dtype}, {shape}")
+    if mel.numel() == 0:
+        raise AudioError(f"the mel is empty: {shape}")
+    if shape[-2] != config.n_mels:
+        hint = "; it seems transposed: pass mel.mT" if shape[-1] == config.n_mels else f"; {HINT}"
+        raise AudioError(f"the mel has {shape[-2]} bands (shape {shape}), the model reads {config.n_mels}{hint}")

@@ -1,0 +1,276 @@
+"""The vocoder: front-end, network and noise process in one immutable value."""
+
+import contextlib
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from wavegrad.audio.mel import MelConfig, MelSpectrogram
+from wavegrad.audio.mel_check import check_mel
+from wavegrad.audio.prior import PriorConfig, colour, prior_gains
+from wavegrad.checkpoint import Model, load_model, resolve_model, save_model
+from wavegrad.diffusion import SCHEDULES, NoiseSchedule, Variance, ancestral_sample, named_schedule
+from wavegrad.errors import AudioError, CheckpointError, ConfigError, unknown
+from wavegrad.network import WaveGrad
+from wavegrad.shapes import Mel, NoiseLevel, PredictNoise, Waveform
+
+Precision = Literal["float32", "bfloat16", "float16"]
+
+
+def standard_schedules() -> dict[str, NoiseSchedule]:
+    """What a new vocoder comes with: 6, 25, 50 and 1000 steps, evenly spaced in log-SNR."""
+    return {str(n): NoiseSchedule.log_snr(n) for n in (6, 25, 50, 1000)}
+
+
+@dataclass(frozen=True, eq=False)
+class Vocoder:
+    """Turns mel spectrograms into waveforms. Immutable: no call changes it, and it can be shared between threads.
+
+    Args:
+        mel_config: the front-end the network was trained with.
+        network: the noise estimator; it is copied, so that training on does not reach into the vocoder.
+        prior: the noise that the refinement starts from, as in training.
+        schedules: the noise schedules that the model knows by name.
+        default_schedule: the one that is used when none is asked for.
+        card: text of the model card (Markdown).
+
+    Raises:
+        ConfigError: hop length or band count of network and front-end differ, or there is no such default schedule.
+    """
+
+    mel_config: MelConfig
+    network: WaveGrad
+    prior: PriorConfig = PriorConfig()
+    schedules: Mapping[str, NoiseSchedule] = field(default_factory=standard_schedules)
+    default_schedule: str = "6"
+    card: str = ""
+
+    def __post_init__(self) -> None:
+        config = self.network.config
+        config.check_hop(self.mel_config.hop_length)
+        if config.n_mels != self.mel_config.n_mels:
+            raise ConfigError(
+                f"the network reads {config.n_mels} mel bands, the front-end makes {self.mel_config.n_mels}"
+            )
+        if self.default_schedule not in self.schedules:
+            raise ConfigError(unknown("default schedule", self.default_schedule, self.schedules))
+        network = copy.deepcopy(self.network).eval().requires_grad_(False)
+        object.__setattr__(self, "network", network)
+        object.__setattr__(self, "schedules", MappingProxyType(dict(self.schedules)))
+
+    @classmethod
+    def from_pretrained(cls, name_or_dir: str | Path | None = None) -> "Vocoder":
+        """Load a vocoder, onto the CPU.
+
+        Args:
+            name_or_dir: a model directory, the name of a shipped model, or a Hugging Face Hub id "owner/name"; left
+                out, the default model of the package.
+
+        Raises:
+            CheckpointError: there is no such model, or its files are damaged, newer or do not fit each other.
+        """
+        directory = resolve_model(name_or_dir)
+        m = load_model(directory)
+        try:
+            return cls(m.mel_config, m.network, m.prior, m.schedules, m.default_schedule, m.card)
+        except ConfigError as error:
+            raise CheckpointError(f"{directory}: {error}") from error
+
+    def save_pretrained(self, directory: str | Path, half: bool = False) -> None:
+        """Write a model directory, whole or not at all; a model directory that is there is replaced.
+
+        Args:
+            directory: where to.
+            half: store the weights as float16: half the size, each weight rounded to 11 bits.
+
+        Raises:
+            CheckpointError: `directory` holds something else than a model.
+        """
+        model = Model(self.mel_config, self.network, self.prior, self.schedules, self.default_schedule, self.card)
+        save_model(model, directory, half)
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz."""
+        return self.mel_config.sample_rate
+
+    @property
+    def hop_length(self) -> int:
+        """Samples per frame."""
+        return self.mel_config.hop_length
+
+    @property
+    def n_mels(self) -> int:
+        """Mel bands."""
+        return self.mel_config.n_mels
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is, and the waveforms come out."""
+        return next(self.network.parameters()).device
+
+    def to(self, device: torch.device | str) -> "Vocoder":
+        """A copy of this vocoder on another device."""
+        return replace(self, network=copy.deepcopy(self.network).to(device))
+
+    def __call__(
+        self,
+        mel: Tensor,
+        schedule: NoiseSchedule | str | int | None = None,
+        seed: int | Sequence[int] = 0,
+        *,
+        length: int | Sequence[int] | None = None,
+        variance: Variance = "posterior",
+        precision: Precision = "float32",
+        on_step: Callable[[int, Waveform], None] | None = None,
+    ) -> Float[Tensor, "*batch time"]:
+        """Synthesise.
+
+        Args:
+            mel: `batch n_mels frames`, or `n_mels frames` for one item, in the convention of `mel_config`.
+            schedule: a schedule; the name of one of the model's, or else of wavegrad.diffusion; a number of steps (the
+                model's schedule of that length, or else `NoiseSchedule.log_snr`); left out, the model's default.
+            seed: of the noise. Item i of a batch gets seed + i, or seed[i]: no item depends on its neighbours.
+            length: samples to keep, or one number for each item (the shorter ones end in zeros).
+            variance: sigma_n^2 of Algorithm 2: "posterior" is the paper's, "beta" the larger one of DDPM.
+            precision: of the network's arithmetic; the waveform being refined is float32 always.
+            on_step: called after every step with its number and the (whitened) waveform as it is then.
+
+        Returns:
+            `batch time`, or `time` for one item, float32, on `device`, nominally in [-1, 1] (nothing is clipped);
+            time is frames * hop_length, or what `length` says.
+
+        Raises:
+            AudioError: a mel that cannot come from the front-end, or a length that it does not have.
+            ConfigError: an unknown schedule, or another number of seeds than items.
+
+        Warns:
+            MelWarning: a mel that hardly comes from the front-end.
+        """
+        check_mel(mel, self.mel_config)
+        batch = (mel if mel.dim() == 3 else mel[None]).to(self.device, torch.float32)
+        n_samples = batch.shape[2] * self.hop_length
+        lengths = _lengths(length, len(batch), n_samples)
+        seeds = _seeds(seed, len(batch))
+        with torch.inference_mode():
+            gains = prior_gains(batch, self.mel_config, self.prior)
+            y_0 = ancestral_sample(
+                self._predict_noise(batch, precision),
+                self.find_schedule(schedule),
+                n_samples,
+                seeds,
+                variance=variance,
+                device=self.device,
+                on_step=on_step,
+            )
+            waveform = _crop(colour(y_0, gains), lengths)
+        waveform = waveform.clone()  # one that autograd may use
+        return waveform if mel.dim() == 3 else waveform[0]
+
+    def mel(self, waveform: Tensor) -> Tensor:
+        """`batch time` -> `batch n_mels frames`, or `time` -> `n_mels frames`, on `device`.
+
+        Raises:
+            AudioError: the waveform is empty or not finite.
+        """
+        batch = _batch_of_waveforms(waveform).to(self.device, torch.float32)
+        mel = MelSpectrogram(self.mel_config).to(self.device)(batch)
+        return mel if waveform.dim() == 2 else mel[0]
+
+    def resynthesize(
+        self,
+        waveform: Tensor,
+        schedule: NoiseSchedule | str | int | None = None,
+        seed: int | Sequence[int] = 0,
+        *,
+        variance: Variance = "posterior",
+        precision: Precision = "float32",
+    ) -> Float[Tensor, "*batch time"]:
+        """Waveform -> mel -> waveform of the same length and phase-blind content ("copy synthesis").
+
+        Args:
+            waveform: `batch time` or `time`, any length from 1 sample on, at `sample_rate`.
+            schedule, seed, variance, precision: as in a call.
+        """
+        n_samples = waveform.shape[-1]
+        mel = self.mel(F.pad(waveform, (0, -n_samples % self.hop_length)))
+        return self(mel, schedule, seed, length=n_samples, variance=variance, precision=precision)
+
+    def find_schedule(self, schedule: NoiseSchedule | str | int | None = None) -> NoiseSchedule:
+        """The schedule that a call with this argument uses.
+
+        Raises:
+            ConfigError: there is no schedule of that name, or less than one step.
+        """
+        if isinstance(schedule, NoiseSchedule):
+            return schedule
+        default = self.schedules[self.default_schedule]
+        if schedule is None:
+            return default
+        if isinstance(schedule, int):
+            known = (s for s in (default, *self.schedules.values()) if s.n_steps == schedule)
+            return next(known, None) or NoiseSchedule.log_snr(schedule)
+        if schedule in self.schedules:
+            return self.schedules[schedule]
+        if schedule in SCHEDULES:
+            return named_schedule(schedule)
+        raise ConfigError(unknown("schedule", schedule, [*self.schedules, *SCHEDULES]))
+
+    def _predict_noise(self, mel: Mel, precision: Precision) -> PredictNoise:
+        """The network with its condition bound."""
+
+        def predict_noise(y: Waveform, noise_level: NoiseLevel) -> Waveform:
+            with _autocast(self.device, precision):
+                return self.network(y, mel, noise_level).float()
+
+        return predict_noise
+
+
+def _autocast(device: torch.device, precision: Precision) -> contextlib.AbstractContextManager[object]:
+    if precision == "float32":
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, torch.bfloat16 if precision == "bfloat16" else torch.float16)
+
+
+def _seeds(seed: int | Sequence[int], n_items: int) -> list[int]:
+    seeds = [seed + i for i in range(n_items)] if isinstance(seed, int) else list(seed)
+    if len(seeds) != n_items:
+        raise ConfigError(f"{len(seeds)} seeds for {n_items} mels; pass one for each, or a single number")
+    return seeds
+
+
+def _lengths(length: int | Sequence[int] | None, n_items: int, n_samples: int) -> list[int]:
+    if length is None:
+        return [n_samples] * n_items
+    lengths = [length] * n_items if isinstance(length, int) else list(length)
+    if len(lengths) != n_items:
+        raise AudioError(f"{len(lengths)} lengths for {n_items} mels; pass one for each, or a single number")
+    if min(lengths) < 1 or max(lengths) > n_samples:
+        raise AudioError(f"length {length} is not between 1 and the {n_samples} samples that the mel gives")
+    return lengths
+
+
+def _crop(waveform: Waveform, lengths: list[int]) -> Float[Tensor, "batch longest"]:
+    time = torch.arange(max(lengths), device=waveform.device)
+    inside = time < torch.tensor(lengths, device=waveform.device)[:, None]
+    return waveform[:, : max(lengths)].where(inside, 0.0)
+
+
+def _batch_of_waveforms(waveform: Tensor) -> Tensor:
+    if waveform.dim() not in (1, 2) or not waveform.is_floating_point():
+        raise AudioError(
+            f"a waveform is `time` or `batch time` of floats; got {waveform.dtype}, {tuple(waveform.shape)}"
+        )
+    if waveform.numel() == 0:
+        raise AudioError(f"the waveform is empty: {tuple(waveform.shape)}")
+    if not torch.isfinite(waveform).all():
+        raise AudioError("the waveform has values that are not finite")
+    return waveform if waveform.dim() == 2 else waveform[None]
