@@ -55,14 +55,19 @@ def read_audio(path: str | Path, sample_rate: int | None = None) -> tuple[Float[
 
     Raises:
         AudioError: the file is missing, no audio, empty, or has samples that are NaN or infinite.
+
+    Warns:
+        AudioWarning: the file was cut off; what is left of it is read.
     """
     _check_is_file(path)
     try:
-        channels, rate = soundfile.read(str(path), dtype="float32", always_2d=True)
+        with soundfile.SoundFile(str(path)) as file:
+            rate, n_promised = file.samplerate, file.frames
+            channels = file.read(dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
         raise _unreadable(path, error) from error
-    if not len(channels):
-        raise AudioError(f"{path}: has no samples")
+    if len(channels) < n_promised or _is_cut_riff(path):
+        warnings.warn(f"{path}: ends earlier than its header says; it was cut off", AudioWarning, stacklevel=2)
     bad = np.flatnonzero(~np.isfinite(channels).all(axis=1))
     if len(bad):
         raise AudioError(f"{path}: {len(bad)} of {len(channels)} samples are NaN or infinite, the first is {bad[0]}")
@@ -70,28 +75,37 @@ def read_audio(path: str | Path, sample_rate: int | None = None) -> tuple[Float[
     if sample_rate is not None and sample_rate != rate:
         mono = soxr.resample(mono, rate, sample_rate, quality="VHQ")
         rate = sample_rate
+    if not len(mono):
+        raise AudioError(f"{path}: has no samples at {rate} Hz")
     return torch.from_numpy(mono), rate
 
 
-def write_audio(
-    path: str | Path, waveform: Float[Tensor, " time"], sample_rate: int, subtype: Subtype = "PCM_16"
-) -> int:
+def write_audio(path: str | Path, waveform: Float[Tensor, "..."], sample_rate: int, subtype: Subtype = "PCM_16") -> int:
     """Write a mono WAV or FLAC file; readers see the old file or the whole new one.
 
     PCM rounds to the nearest of its levels, k / 2^15 or k / 2^23, so that what was read is written back bit for bit;
     samples outside [-1, 1] are clipped, with an AudioWarning. FLOAT (WAV only) keeps every value.
 
+    Args:
+        waveform: `time`.
+        sample_rate: Hz.
+
     Returns:
         How many samples were clipped.
 
     Raises:
-        AudioError: the suffix is not .wav or .flac, samples are NaN or infinite, or the file cannot be written.
+        AudioError: the suffix is not .wav or .flac, the waveform is not mono, samples are NaN or infinite, or the file
+            cannot be written.
     """
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
         raise AudioError(f"{path}: audio is written as {' or '.join(FORMATS)}, by suffix")
     if subtype == "FLOAT" and path.suffix.lower() == ".flac":
         raise AudioError(f"{path}: FLAC cannot hold FLOAT samples; use PCM_16 or PCM_24, or a .wav file")
+    if waveform.dim() != 1:
+        raise AudioError(
+            f"{path}: not written, a mono waveform has one axis; this one has shape {tuple(waveform.shape)}"
+        )
     samples = waveform.detach().cpu().double().numpy()
     if not np.isfinite(samples).all():
         raise AudioError(
@@ -137,4 +151,15 @@ def _check_is_file(path: str | Path) -> None:
 
 
 def _unreadable(path: str | Path, error: soundfile.LibsndfileError) -> AudioError:
-    return AudioError(f"{path}: cannot be read as audio: {error.error_string}")
+    return AudioError(f"{path}: cannot be read as audio: {error.error_string or 'it is damaged or was cut off'}")
+
+
+def _is_cut_riff(path: str | Path) -> bool:
+    """Whether a WAV file is shorter than its header says, which libsndfile passes over.
+
+    Streams have a size near 2^31 or 2^32 for want of a better one, and many writers forget the last padding byte.
+    """
+    with open(path, "rb") as file:
+        header = file.read(8)
+    size = int.from_bytes(header[4:], "little") + 8
+    return header[:4] == b"RIFF" and size < 0x7FFF0000 and size > os.path.getsize(path) + 1

@@ -126,18 +126,13 @@ class MelConfig:
         return {"ln": 1.0, "log10": 1 / math.log(10), "db": 20 / self.power / math.log(10)}[self.log]
 
     @property
-    def units_per_db(self) -> float:
-        """What a gain of 1 dB adds to the mel."""
-        return self.scale * self.units_per_neper * self.power * math.log(10) / 20
-
-    @property
     def minimum(self) -> float:
-        """The smallest value that a mel can have: digital silence, where `magnitude_epsilon` stays below the floor."""
+        """The smallest value: that of silence, unless `magnitude_epsilon` alone lifts a band above `floor`."""
         return self._value(self.floor)
 
     @property
     def maximum_plausible(self) -> float:
-        """No waveform within [-1, 1] exceeds this value in any band; speech stays some 10 to 20 dB below.
+        """The largest value: no waveform within [-1, 1] exceeds it in any band.
 
         By Parseval half of n_fft * sum(window^2) bounds the energy in the bins; by Cauchy and Schwarz a sum of
         magnitudes is at most the norm of its weights times the root of that.
@@ -155,9 +150,10 @@ class MelConfig:
 
 
 class MelSpectrogram(nn.Module):
-    """Waveform `batch time` -> mel `batch n_mels frames`, in the precision of the waveform; differentiable.
+    """Waveform `batch time` -> mel `batch n_mels frames`, on CPU or CUDA; differentiable.
 
-    The module has no parameters and nothing in its state dict.
+    Computed in float64 whatever the waveform and autocast say: the logarithm of a quiet band beside a loud one
+    magnifies the rounding of float32 to 4e-4. The module has no parameters and nothing in its state dict.
     """
 
     window: Tensor
@@ -166,38 +162,32 @@ class MelSpectrogram(nn.Module):
     def __init__(self, config: MelConfig) -> None:
         super().__init__()
         self.config = config
-        self.register_buffer("window", torch.hann_window(config.win_length), persistent=False)
-        self.register_buffer("filterbank", mel_filterbank(config).float(), persistent=False)
+        self.register_buffer("window", _window(config), persistent=False)
+        self.register_buffer("filterbank", mel_filterbank(config), persistent=False)
 
     def forward(self, waveform: Waveform) -> Mel:
-        """The mel of a waveform in [-1, 1], float32 or float64.
+        """The mel of a waveform in [-1, 1], in its precision.
 
         Raises:
             AudioError: the waveform is too short for one frame.
         """
         config = self.config
-        with torch.autocast(waveform.device.type, enabled=False):  # bfloat16 would cost 0.01 in the logarithm
-            bands = self.filterbank.to(waveform.dtype) @ self._spectrum(waveform)
-            level = bands.clamp(min=config.floor).log() * config.units_per_neper - config.reference_level
-            mel = level * config.scale + config.offset
-            if config.clamp_min is not None or config.clamp_max is not None:
-                mel = mel.clamp(config.clamp_min, config.clamp_max)
-        return mel
+        bands = self.filterbank.double() @ self._spectrum(_pad(waveform, config).double())
+        level = bands.clamp(min=config.floor).log() * config.units_per_neper - config.reference_level
+        mel = level * config.scale + config.offset
+        if config.clamp_min is not None or config.clamp_max is not None:
+            mel = mel.clamp(config.clamp_min, config.clamp_max)
+        return mel.to(waveform.dtype)
 
-    def _spectrum(self, waveform: Waveform) -> Float[Tensor, "batch n_freqs frames"]:
+    def _spectrum(self, padded: Waveform) -> Float[Tensor, "batch n_freqs frames"]:
+        """Magnitudes or powers."""
         config = self.config
-        window = self.window.to(waveform.dtype)
+        window = self.window.double()
         stft = torch.stft(
-            _pad(waveform, config),
-            config.n_fft,
-            config.hop_length,
-            config.win_length,
-            window,
-            center=False,
-            return_complex=True,
+            padded, config.n_fft, config.hop_length, config.win_length, window, center=False, return_complex=True
         )
         if config.stft_normalized:
-            stft = stft / window.square().sum().sqrt()
+            stft = stft / window.norm()
         if config.magnitude_epsilon == 0 and config.power == 1:
             return stft.abs()  # its gradient at 0 is 0; that of a square root is infinite
         power = stft.real.square() + stft.imag.square() + config.magnitude_epsilon
@@ -233,11 +223,15 @@ def band_amplitude(mel: Mel, config: MelConfig) -> Mel:
     return rms if config.stft_normalized else rms / math.sqrt(_window_energy(config))
 
 
+def _window(config: MelConfig) -> Float[Tensor, " win_length"]:
+    return torch.hann_window(config.win_length, dtype=torch.float64)
+
+
 def _window_energy(config: MelConfig) -> float:
-    return torch.hann_window(config.win_length, dtype=torch.float64).square().sum().item()
+    return _window(config).square().sum().item()
 
 
-def _pad(waveform: Waveform, config: MelConfig) -> Waveform:
+def _pad(waveform: Waveform, config: MelConfig) -> Float[Tensor, "batch padded"]:
     """Pad both ends; reflections repeat where the waveform is shorter than the padding."""
     n_samples = waveform.shape[1]
     shortest = max(2, config.hop_length if config.centring == "same" else 0)
