@@ -13,6 +13,8 @@ NoiseLevel = Float[Tensor, " batch"]
 """sqrt(alpha_bar), in (0, 1]: the share of the clean signal's amplitude."""
 Feature = Float[Tensor, "batch channels time"]
 """What flows inside the network."""
+FeatureOut = Float[Tensor, "batch channels_out time_out"]
+"""What a layer makes of a Feature: other channels, another length."""
 Mask = Bool[Tensor, "batch time"]
 """True where a sample counts."""
 PredictNoise = Callable[[Waveform, NoiseLevel], Waveform]

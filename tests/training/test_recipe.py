@@ -45,7 +45,7 @@ def test_the_template_documents_every_key():
     ("override", "message"),
     [
         ("data.batchsize=8", "batch_size"),
-        ("data.batch_size=0", "batch_size is 0"),
+        ("data.batch_size=0", "batch_size 0"),
         ("data.batch_size=2.5", "data.batch_size"),
         ("data.batch_size=true", "data.batch_size"),
         ("model.network=bse", "base"),

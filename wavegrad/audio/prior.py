@@ -31,12 +31,17 @@ class PriorConfig:
     """"standard": white noise of unit variance (the paper). "energy": one gain a frame. "spectral": the mel's envelope."""
     n_cepstra: int = 24
     """"spectral" only: how many cepstral coefficients of the log-mel are kept; few give a smooth envelope (SpecGrad: 24)."""
+    strength: float = 1.0
+    """"spectral" only: exponent of the envelope. 1 whitens fully, so that every hertz counts the same in the loss; less keeps
+    part of the tilt of speech, so that the strong low harmonics count more. 0 is the "energy" prior."""
     floor: float = 1e-5
     """Smallest gain, relative to full scale: the level of the noise where the mel says silence."""
 
     def __post_init__(self) -> None:
         if self.n_cepstra < 1:
             raise ConfigError(f"n_cepstra is {self.n_cepstra}; it must be 1 or more")
+        if not 0 <= self.strength <= 1:
+            raise ConfigError(f"strength is {self.strength}; it must lie between 0 and 1")
         if not 0 < self.floor < 1:
             raise ConfigError(f"floor is {self.floor}; it must lie between 0 and 1")
 
@@ -54,12 +59,11 @@ def prior_gains(mel: Mel, mel_config: MelConfig, config: PriorConfig) -> Coeffic
         return None
     amplitude = band_amplitude(mel, mel_config).clamp(min=config.floor).mT  # batch frames n_mels
     to_bins = _interpolation(mel_config, amplitude)
-    if config.kind == "energy":
-        power = (amplitude.square() @ to_bins).mean(2, keepdim=True)
-        return power.sqrt().expand(-1, -1, mel_config.hop_length)
-    envelope = _smooth(amplitude.log(), config.n_cepstra).exp()
-    level = (amplitude / envelope).square().mean(2, keepdim=True).sqrt()  # smoothing the logarithm lost energy
-    return ((level * envelope).log() @ to_bins).exp().clamp(min=config.floor)
+    power = amplitude.square() @ to_bins
+    strength = config.strength if config.kind == "spectral" else 0.0
+    shape = (strength * _smooth(amplitude.log(), config.n_cepstra) @ to_bins).exp()
+    level = (power / shape.square()).mean(2, keepdim=True).sqrt()  # unit variance of the whitened frame
+    return (level * shape).clamp(min=config.floor)
 
 
 def whiten(waveform: Waveform, gains: Coefficients | None) -> Waveform:

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import torch
 from jaxtyping import Float64
@@ -75,14 +75,14 @@ class NoiseSchedule:
         return math.prod(1 - beta for beta in self.betas) ** 0.5
 
     @classmethod
-    def linear(cls, beta_1: float, beta_n: float, n_steps: int) -> Self:
+    def linear(cls, beta_1: float, beta_n: float, n_steps: int) -> "NoiseSchedule":
         """Betas evenly spaced from beta_1 to beta_n (DDPM, Ho et al. 2020, sec. 4)."""
         _check_steps(n_steps)
         betas = torch.linspace(beta_1, beta_n, n_steps, dtype=torch.float64)
         return cls(tuple(betas.tolist()), f"linear({beta_1:g}, {beta_n:g}, {n_steps})")
 
     @classmethod
-    def geometric(cls, beta_1: float, beta_n: float, n_steps: int) -> Self:
+    def geometric(cls, beta_1: float, beta_n: float, n_steps: int) -> "NoiseSchedule":
         """Betas with a constant ratio from beta_1 to beta_n."""
         _check_steps(n_steps)
         for name, beta in (("beta_1", beta_1), ("beta_n", beta_n)):
@@ -92,7 +92,7 @@ class NoiseSchedule:
         return cls(tuple(exponents.exp().tolist()), f"geometric({beta_1:g}, {beta_n:g}, {n_steps})")
 
     @classmethod
-    def fibonacci(cls, n_steps: int, beta_1: float = 1e-6, beta_2: float = 2e-6) -> Self:
+    def fibonacci(cls, n_steps: int, beta_1: float = 1e-6, beta_2: float = 2e-6) -> "NoiseSchedule":
         """Each beta is the sum of the two before it (WaveGrad, sec. 4.2)."""
         _check_steps(n_steps)
         betas = [beta_1, beta_2]
@@ -101,7 +101,7 @@ class NoiseSchedule:
         return cls(tuple(betas[:n_steps]), f"fibonacci({n_steps}, {beta_1:g}, {beta_2:g})")
 
     @classmethod
-    def cosine(cls, n_steps: int, offset: float = 0.008, largest_beta: float = 0.999) -> Self:
+    def cosine(cls, n_steps: int, offset: float = 0.008, largest_beta: float = 0.999) -> "NoiseSchedule":
         """alpha_bar = cos^2((n / N + offset) / (1 + offset) pi / 2), normalised (Nichol and Dhariwal 2021, eq. 17)."""
         _check_steps(n_steps)
         t = torch.arange(n_steps + 1, dtype=torch.float64) / n_steps
@@ -110,7 +110,7 @@ class NoiseSchedule:
         return cls(tuple(betas.tolist()), f"cosine({n_steps})")
 
     @classmethod
-    def log_snr(cls, n_steps: int, first_db: float = 40.0, last_db: float = -22.0) -> Self:
+    def log_snr(cls, n_steps: int, first_db: float = 40.0, last_db: float = -22.0) -> "NoiseSchedule":
         """Levels evenly spaced in log-SNR = 10 log10(alpha_bar / (1 - alpha_bar)), dB: for data of unit variance."""
         _check_steps(n_steps)
         db = torch.linspace(first_db, last_db, n_steps, dtype=torch.float64)
@@ -119,7 +119,7 @@ class NoiseSchedule:
         return cls.from_noise_levels(levels.tolist(), f"log_snr({n_steps}, {first_db:g}, {last_db:g})")
 
     @classmethod
-    def from_noise_levels(cls, levels: Sequence[float], name: str = "custom", provenance: str = "") -> Self:
+    def from_noise_levels(cls, levels: Sequence[float], name: str = "custom", provenance: str = "") -> "NoiseSchedule":
         """From l_1 > l_2 > ... > l_N, each in (0, 1); l_0 = 1 is not among them.
 
         Raises:
@@ -133,7 +133,7 @@ class NoiseSchedule:
         pairs = zip((1.0, *levels), levels, strict=False)
         return cls(tuple(1 - (inner / outer) ** 2 for outer, inner in pairs), name, provenance)
 
-    def sub_schedule(self, steps: Sequence[int]) -> Self:
+    def sub_schedule(self, steps: Sequence[int]) -> "NoiseSchedule":
         """Only the noise levels of the given steps, 1 ... N, rising (Nichol and Dhariwal 2021, sec. 4).
 
         Raises:
@@ -145,7 +145,7 @@ class NoiseSchedule:
         part = self.from_noise_levels([levels[s] for s in steps])
         return replace(part, name=f"{self.name}[{len(steps)}]", provenance=f"steps {list(steps)} of {self.name}")
 
-    def strided(self, n_steps: int) -> Self:
+    def strided(self, n_steps: int) -> "NoiseSchedule":
         """`n_steps` of this schedule's levels, evenly spaced, the last one kept."""
         if not 1 <= n_steps <= self.n_steps:
             raise ConfigError(f"{n_steps} steps of a schedule of {self.n_steps}; 1 to {self.n_steps} are possible")
@@ -162,7 +162,7 @@ class NoiseSchedule:
         }
 
     @classmethod
-    def from_dict(cls, data: dict[str, Any], where: str = "schedule") -> Self:
+    def from_dict(cls, data: dict[str, Any], where: str = "schedule") -> "NoiseSchedule":
         """Undo `to_dict`; "betas" or "noise_levels" is enough.
 
         Raises:
@@ -187,7 +187,7 @@ class NoiseSchedule:
         os.replace(temporary, path)
 
     @classmethod
-    def load(cls, path: str | Path) -> Self:
+    def load(cls, path: str | Path) -> "NoiseSchedule":
         """Read the JSON form. ConfigError, with the path, where that is not possible."""
         try:
             data = json.loads(Path(path).read_text(encoding="utf-8"))

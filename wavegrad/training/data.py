@@ -14,7 +14,7 @@ from torch import Tensor
 from wavegrad.audio.io import read_audio
 from wavegrad.audio.mel import MelConfig
 from wavegrad.errors import AudioError, TrainingError
-from wavegrad.shapes import Mask, Waveform
+from wavegrad.shapes import Mask
 from wavegrad.training.recipe import DataRecipe
 
 SUFFIXES = {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64"}
@@ -33,7 +33,7 @@ class Crops:
     """A batch of crops with `context` samples around them (zeros beyond the ends of a clip)."""
 
     names: tuple[str, ...]
-    windows: Waveform
+    windows: Float[Tensor, "batch window"]
     mask: Mask
     """True where a sample of the crop (without its context) belongs to the clip."""
     gains: Float[Tensor, " batch"]

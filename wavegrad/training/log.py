@@ -1,10 +1,11 @@
 """What a run says: log.jsonl, TensorBoard, and a progress bar."""
 
 import json
+import math
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor
@@ -22,7 +23,7 @@ class RunLog:
         self._bar = tqdm(total=total, initial=start, unit="step", dynamic_ncols=True, smoothing=0.05)
         self._began = time.monotonic()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "RunLog":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -41,8 +42,8 @@ class RunLog:
         self._bar.write(line)
 
     def write(self, step: int, group: str, values: dict[str, float]) -> None:
-        """One record, for example write(100, "train", {"loss": 0.1})."""
-        record: dict[str, Any] = {"step": step, "group": group, "seconds": round(time.monotonic() - self._began, 1), **values}
+        """One record, for example write(100, "train", {"loss": 0.1}); what is not finite becomes null."""
+        record: dict[str, Any] = {"step": step, "group": group, "seconds": round(time.monotonic() - self._began, 1), **{k: v if math.isfinite(v) else None for k, v in values.items()}}
         self._file.write(json.dumps(record) + "\n")
         self._file.flush()
         if self._board is not None:

@@ -62,9 +62,13 @@ def load_state(path: Path, device: torch.device | str = "cpu") -> TrainingState:
             raise CheckpointError(f"{path} has format {version}; this version reads up to {FORMAT_VERSION}: upgrade the package")
         return TrainingState(**raw)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
-        raise CheckpointError(f"{path} cannot be read (truncated or damaged): {str(error).splitlines()[0]}") from error
+        raise CheckpointError(f"{path} cannot be read (truncated or damaged): {_first_line(error)}") from error
     except (AttributeError, KeyError, TypeError) as error:
         raise CheckpointError(f"{path} is no checkpoint of a training run: {error}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
 
 
 def load_newest(folder: Path, report: Callable[[str], None], device: torch.device | str = "cpu") -> TrainingState | None:

@@ -101,7 +101,7 @@ class Trainer:
     def vocoder(self) -> Vocoder:
         """The averaged weights as a vocoder."""
         model = self.recipe.model
-        return Vocoder.assemble(model.mel_config(), self.ema.network, model.prior)
+        return Vocoder(model.mel_config(), self.ema.network, model.prior, default_schedule=model.default_schedule)
 
     def _loss(self, part: int, n_parts: int) -> torch.Tensor:
         """Loss of one micro-batch. Noise is drawn for the whole step and cut, so that accumulation changes nothing."""

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from wavegrad.errors import WavegradError
 from wavegrad.evaluation.log_mel import log_mel_distance
 from wavegrad.training.data import Clip, CropSampler
 from wavegrad.training.recipe import Recipe
@@ -53,7 +54,11 @@ class Validator:
         distances: list[float] = []
         for clip in self._clips:
             reference = clip.pcm.float() / 32767
-            generated = vocoder.resynthesize(reference, schedule=self._n_steps, seed=0).cpu()
+            try:
+                generated = vocoder.resynthesize(reference, schedule=self._n_steps, seed=0).cpu()
+            except WavegradError:  # a network of the first few steps may diverge; training goes on
+                distances.append(float("nan"))
+                continue
             audio[clip.name] = generated
             distances.append(log_mel_distance(reference, generated, vocoder.sample_rate))
         return Validation(self.losses(network), sum(distances) / len(distances) if distances else float("nan"), audio)
