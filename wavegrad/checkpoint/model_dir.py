@@ -24,7 +24,7 @@ from wavegrad.errors import CheckpointError, ConfigError
 from wavegrad.network import WaveGrad, WaveGradConfig
 
 FORMAT_VERSION = 1
-KIND = "wavegrad-vocoder"
+KIND: Literal["wavegrad-vocoder"] = "wavegrad-vocoder"
 CONFIG, WEIGHTS, SCHEDULES, CARD = "config.json", "model.safetensors", "schedules", "README.md"
 
 
@@ -96,7 +96,7 @@ def load_model(directory: str | Path) -> Model:
         paths = sorted((root / SCHEDULES).glob("*.json"))
         schedules = {path.stem: NoiseSchedule.load(path) for path in paths}
     except ConfigError as error:
-        raise CheckpointError(f"{root}: {error}") from error
+        raise CheckpointError(str(error)) from error
     if config.default_schedule not in schedules:
         names = ", ".join(schedules) or "none"
         raise CheckpointError(

@@ -1,0 +1,276 @@
+"""The vocoder: the same audio for the same arguments, whatever was called before or lies next to it."""
+
+import json
+from dataclasses import FrozenInstanceError, replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from wavegrad.audio.lapped import lapped
+from wavegrad.audio.mel import MelConfig
+from wavegrad.audio.presets import mel_preset
+from wavegrad.audio.prior import PriorConfig, prior_gains, whiten
+from wavegrad.diffusion import SCHEDULES, NoiseSchedule, Variance, named_schedule
+from wavegrad.errors import AudioError, CheckpointError, ConfigError
+from wavegrad.network import WaveGrad, network_preset
+from wavegrad.vocoder import Vocoder
+
+MEL = mel_preset("wavegrad-24k")
+HOP = MEL.hop_length
+
+
+def tiny_network(mel: MelConfig = MEL) -> WaveGrad:
+    """Random weights, made so tame that refining with them does not diverge."""
+    with torch.random.fork_rng(), torch.no_grad():
+        torch.manual_seed(0)
+        preset = network_preset("tiny", mel.n_mels, hop_length=mel.hop_length)
+        network = WaveGrad(replace(preset, mel_mean=-6.0, mel_std=2.0))
+        for name, parameter in network.named_parameters():
+            if name.startswith("films") and name.endswith("output.weight"):
+                parameter.mul_(0.1)
+        network.output_conv.weight.mul_(0.3)
+        return network
+
+
+def noisy_speech(n_samples: int, seed: int = 0) -> Tensor:
+    """Noise whose level rises and falls, peak about 0.3."""
+    noise = torch.randn(n_samples, generator=torch.Generator().manual_seed(seed))
+    return 0.1 * noise * torch.sin(torch.linspace(0, 9, n_samples)).abs()
+
+
+@pytest.fixture(scope="module")
+def vocoder() -> Vocoder:
+    return Vocoder(MEL, tiny_network(), PriorConfig("spectral"))
+
+
+@pytest.fixture(scope="module")
+def mel(vocoder: Vocoder) -> Tensor:
+    """Two items of 6 frames."""
+    return vocoder.mel(torch.stack([noisy_speech(6 * HOP, seed) for seed in (1, 2)]))
+
+
+class Oracle(WaveGrad):
+    """A network that knows the clip, and so the exact noise at every level."""
+
+    def __init__(self, y_0: Tensor):
+        super().__init__(network_preset("tiny", MEL.n_mels, hop_length=HOP))
+        self.y_0 = y_0
+
+    def forward(self, y: Tensor, mel: Tensor, noise_level: Tensor) -> Tensor:
+        level = noise_level[:, None]
+        return (y - level * self.y_0) / (1 - level**2).sqrt()
+
+
+class Ignorant(WaveGrad):
+    """A network that sees no noise."""
+
+    def forward(self, y: Tensor, mel: Tensor, noise_level: Tensor) -> Tensor:
+        return torch.zeros_like(y)
+
+
+@pytest.mark.parametrize("prior", [PriorConfig("standard"), PriorConfig("energy"), PriorConfig("spectral")])
+@pytest.mark.parametrize("variance", ["posterior", "beta"])
+def test_with_an_oracle_the_clip_comes_back(prior: PriorConfig, variance: Variance) -> None:
+    clip = torch.stack([noisy_speech(20 * HOP, 3), noisy_speech(20 * HOP, 4)])
+    mel = Vocoder(MEL, tiny_network()).mel(clip)
+    oracle = Oracle(whiten(clip, prior_gains(mel, MEL, prior)))
+    found = Vocoder(MEL, oracle, prior).resynthesize(clip, 25, variance=variance)
+    assert (found - clip).abs().max() < 2e-4
+
+
+def test_the_prior_shapes_what_an_ignorant_network_makes() -> None:
+    """A network that predicts no noise leaves Gaussian noise of one variance; coloured, it has the gains of the mel."""
+    vocoder = Vocoder(MEL, Ignorant(tiny_network().config), PriorConfig("energy"))
+    mel = vocoder.mel(noisy_speech(40 * HOP))
+    made = lapped(vocoder(mel, 6)[None], HOP)
+    gains = prior_gains(mel[None], MEL, vocoder.prior)
+    assert gains is not None
+    white = made / gains
+    per_frame = white.square().mean(2).sqrt()
+    assert (per_frame / per_frame.mean() - 1).abs().max() < 0.2  # 300 values a frame: 5 standard deviations
+
+
+def test_a_b_a_gives_a_twice(vocoder: Vocoder, mel: Tensor) -> None:
+    first, other, again = vocoder(mel, 6), vocoder(mel, "25"), vocoder(mel, 6)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_an_item_does_not_depend_on_its_neighbours(vocoder: Vocoder, mel: Tensor) -> None:
+    both = vocoder(mel, seed=5)
+    for i, seed in enumerate((5, 6)):
+        torch.testing.assert_close(both[i], vocoder(mel[i], seed=seed), rtol=0, atol=1e-5)
+    swapped = vocoder(mel.flip(0), seed=[6, 5])
+    torch.testing.assert_close(swapped.flip(0), both, rtol=0, atol=1e-5)
+    assert not torch.allclose(vocoder(mel, seed=[5, 7])[1], both[1], atol=1e-3)
+
+
+def test_frames_times_hop_samples(vocoder: Vocoder, mel: Tensor) -> None:
+    for n_frames in (1, 2, 6):
+        assert vocoder(mel[..., :n_frames]).shape == (2, n_frames * HOP)
+        assert vocoder(mel[0, :, :n_frames]).shape == (n_frames * HOP,)
+
+
+def test_length_crops(vocoder: Vocoder, mel: Tensor) -> None:
+    whole = vocoder(mel)
+    assert torch.equal(vocoder(mel, length=1000), whole[:, :1000])
+    ragged = vocoder(mel, length=[700, 1000])
+    assert torch.equal(ragged[1], whole[1, :1000])
+    assert torch.equal(ragged[0], torch.cat((whole[0, :700], torch.zeros(300))))
+    for length in (0, 6 * HOP + 1, [1, 2, 3]):
+        with pytest.raises(AudioError, match="length"):
+            vocoder(mel, length=length)
+
+
+@pytest.mark.parametrize(
+    "config", [MEL, replace(MEL, centring="center"), mel_preset("hifigan-22k")], ids=["same", "center", "256"]
+)
+def test_resynthesis_keeps_the_length(config: MelConfig) -> None:
+    vocoder = Vocoder(config, tiny_network(config), PriorConfig("spectral"))
+    hop = config.hop_length
+    for n_samples in (1, 2, hop - 1, hop, hop + 1, config.n_fft // 2 + 1, 5003):
+        assert vocoder.resynthesize(noisy_speech(n_samples), 1).shape == (n_samples,)
+    assert vocoder.resynthesize(torch.zeros(2, 1234), 1).shape == (2, 1234)
+
+
+def test_resynthesis_is_a_call_with_the_mel(vocoder: Vocoder) -> None:
+    clip = noisy_speech(7 * HOP)
+    assert torch.equal(vocoder.resynthesize(clip, 6, 3), vocoder(vocoder.mel(clip), 6, 3))
+
+
+def test_silence_stays_quiet() -> None:
+    vocoder = Vocoder(MEL, tiny_network(), PriorConfig("spectral"))
+    assert vocoder.resynthesize(torch.zeros(3000)).abs().max() < 1e-3
+
+
+def test_a_vocoder_does_not_change(mel: Tensor) -> None:
+    network = tiny_network().train()
+    vocoder = Vocoder(MEL, network)
+    before, mel_before = vocoder(mel), mel.clone()
+    with torch.no_grad():
+        network.output_conv.weight.mul_(2)  # training goes on
+    assert all(p.requires_grad for p in network.parameters())
+    assert network.training
+    assert torch.equal(vocoder(mel), before)
+    assert torch.equal(mel, mel_before)
+    assert not vocoder.network.training
+    assert not any(p.requires_grad for p in vocoder.network.parameters())
+    with pytest.raises(FrozenInstanceError):
+        vocoder.default_schedule = "25"  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        vocoder.schedules["6"] = NoiseSchedule.log_snr(7)  # type: ignore[index]
+
+
+def test_autograd_may_use_the_audio(vocoder: Vocoder, mel: Tensor) -> None:
+    gain = torch.ones((), requires_grad=True)
+    (gain * vocoder(mel, 1)).square().sum().backward()
+    assert gain.grad is not None
+
+
+def test_schedules_are_found(vocoder: Vocoder) -> None:
+    mine = NoiseSchedule((1e-4, 0.1, 0.9))
+    six = replace(vocoder, schedules={"best": mine, "6": NoiseSchedule.log_snr(6)})
+    assert six.find_schedule() is six.schedules["6"]
+    assert six.find_schedule(mine) is mine
+    assert six.find_schedule("best") is mine
+    assert six.find_schedule(3) is mine
+    assert six.find_schedule(7) == NoiseSchedule.log_snr(7)
+    name = next(iter(SCHEDULES))
+    assert six.find_schedule(name) == named_schedule(name)
+    with pytest.raises(ConfigError, match=r"unknown schedule 'bets': did you mean 'best'\?.*6"):
+        six.find_schedule("bets")
+    with pytest.raises(ConfigError, match="must be 1 or more"):
+        six.find_schedule(0)
+
+
+def test_seeds(vocoder: Vocoder, mel: Tensor) -> None:
+    assert torch.equal(vocoder(mel, 1, 4), vocoder(mel, 1, [4, 5]))
+    assert not torch.equal(vocoder(mel, 1, 4), vocoder(mel, 1, 5))
+    with pytest.raises(ConfigError, match="1 seeds for 2 mels"):
+        vocoder(mel, 1, [4])
+
+
+def test_parts_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ConfigError, match="= 256 samples per frame, but the mel has a hop of 300"):
+        Vocoder(MEL, WaveGrad(network_preset("tiny", 128, hop_length=256)))
+    with pytest.raises(ConfigError, match="reads 80 mel bands, the front-end makes 128"):
+        Vocoder(MEL, WaveGrad(network_preset("tiny", 80, hop_length=300)))
+    with pytest.raises(ConfigError, match="unknown default schedule '7'"):
+        Vocoder(MEL, tiny_network(), default_schedule="7")
+
+
+@pytest.mark.parametrize("waveform", [torch.zeros(0), torch.zeros(2, 0), torch.zeros(1, 2, 300), torch.zeros(9).int()])
+def test_waveforms_that_are_none(vocoder: Vocoder, waveform: Tensor) -> None:
+    with pytest.raises(AudioError, match="waveform"):
+        vocoder.mel(waveform)
+
+
+def test_a_waveform_with_nan_is_refused(vocoder: Vocoder) -> None:
+    with pytest.raises(AudioError, match="not finite"):
+        vocoder.resynthesize(torch.tensor([0.0, float("nan"), 0.0]))
+
+
+def test_bfloat16_is_close(vocoder: Vocoder, mel: Tensor) -> None:
+    exact, rounded = vocoder(mel, 6), vocoder(mel, 6, precision="bfloat16")
+    assert rounded.dtype == torch.float32
+    snr_db = 10 * torch.log10(exact.square().sum() / (exact - rounded).square().sum())
+    assert 20 < snr_db < 100  # it is another arithmetic, and a close one
+
+
+def test_saved_and_loaded_it_makes_the_same_audio(mel: Tensor, tmp_path: Path) -> None:
+    schedules = {"fast": NoiseSchedule.log_snr(3), "6": NoiseSchedule.log_snr(6)}
+    vocoder = Vocoder(MEL, tiny_network(), PriorConfig("spectral"), schedules, "fast", "# Mine\n")
+    vocoder.save_pretrained(tmp_path / "full")
+    vocoder.save_pretrained(tmp_path / "half", half=True)
+    random_state = torch.random.get_rng_state()
+    full, half = (Vocoder.from_pretrained(tmp_path / name) for name in ("full", "half"))
+    assert torch.equal(torch.random.get_rng_state(), random_state)
+    assert (full.default_schedule, full.card, full.prior) == ("fast", "# Mine\n", vocoder.prior)
+    audio = vocoder(mel)
+    assert torch.equal(full(mel), audio)
+    error = (half(mel) - audio).square().mean().sqrt() / audio.square().mean().sqrt()
+    assert 0 < error < 1e-2  # 40 dB below the audio
+
+
+def test_a_directory_whose_parts_do_not_fit_is_refused(vocoder: Vocoder, tmp_path: Path) -> None:
+    vocoder.save_pretrained(tmp_path / "model")
+    path = tmp_path / "model" / "config.json"
+    config = json.loads(path.read_text())
+    config["mel"]["hop_length"] = 256
+    path.write_text(json.dumps(config))
+    with pytest.raises(
+        CheckpointError, match=r"model: factors .* = 300 samples per frame, but the mel has a hop of 256"
+    ):
+        Vocoder.from_pretrained(tmp_path / "model")
+
+
+def test_every_step_is_reported(vocoder: Vocoder, mel: Tensor) -> None:
+    seen: list[tuple[int, tuple[int, ...]]] = []
+    vocoder(mel, 6, on_step=lambda n, y: seen.append((n, tuple(y.shape))))
+    assert seen == [(n, (2, 6 * HOP)) for n in (6, 5, 4, 3, 2, 1)]
+
+
+def test_to_makes_another_vocoder(vocoder: Vocoder, mel: Tensor) -> None:
+    other = vocoder.to("cpu")
+    assert other.network is not vocoder.network
+    assert torch.equal(other(mel, 1), vocoder(mel, 1))
+    assert other.device == torch.device("cpu")
+
+
+@pytest.mark.gpu
+def test_the_gpu_makes_the_same_audio(vocoder: Vocoder, mel: Tensor) -> None:
+    on_gpu = vocoder.to("cuda")
+    assert vocoder.device.type == "cpu"
+    torch.testing.assert_close(on_gpu(mel, 6).cpu(), vocoder(mel, 6), rtol=0, atol=1e-3)
+
+
+def test_threads_may_share_a_vocoder(vocoder: Vocoder, mel: Tensor) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    calls = [(n, seed) for n in (2, 6) for seed in (0, 9)]
+    alone = [vocoder(mel, n, seed) for n, seed in calls]
+    with ThreadPoolExecutor(2) as pool:
+        together = list(pool.map(lambda call: vocoder(mel, *call), calls))
+    assert all(torch.equal(a, b) for a, b in zip(alone, together, strict=True))
