@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from wavegrad.network import WaveGrad, network_preset
 from wavegrad.training.ema import Ema
 from wavegrad.training.optimizer import build_optimizer, learning_rate
 from wavegrad.training.recipe import OptimizerRecipe
@@ -27,17 +28,18 @@ def test_constant_learning_rate():
 
 
 def test_the_average_is_the_recursion_of_its_definition():
-    network = nn.Linear(3, 2).double()
+    network = WaveGrad(network_preset("tiny")).double()
+    weight = network.output_conv.weight
     ema = Ema(network, decay=0.5)
-    expected = network.weight.detach().clone()
+    expected = weight.detach().clone()
     for step in range(12):
         with torch.no_grad():
-            network.weight.add_(torch.full_like(network.weight, float(step)))
+            weight.add_(torch.full_like(weight, float(step)))
         ema.update(network, step)
         d = min(0.5, (1 + step) / (10 + step))
-        expected = d * expected + (1 - d) * network.weight.detach()
-    torch.testing.assert_close(ema.network.weight, expected, rtol=1e-12, atol=1e-12)
-    assert not ema.network.weight.requires_grad
+        expected = d * expected + (1 - d) * weight.detach()
+    torch.testing.assert_close(ema.network.output_conv.weight, expected, rtol=1e-12, atol=1e-12)
+    assert not ema.network.output_conv.weight.requires_grad
 
 
 @pytest.mark.parametrize("name", ["adam", "adamw"])

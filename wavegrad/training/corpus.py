@@ -26,7 +26,9 @@ def load_corpora(recipe: Recipe, data: Path, valid: Path | None, say: Callable[[
     mel = recipe.model.mel_config()
     paths = find_clips(data)
     if not paths:
-        raise TrainingError(f"no audio file in {data}; WAV, FLAC, OGG, MP3 and what else libsndfile reads is found at any depth")
+        raise TrainingError(
+            f"no audio file in {data}; WAV, FLAC, OGG, MP3 and what else libsndfile reads is found at any depth"
+        )
     if valid is None:
         paths, valid_paths = hold_out(paths, data, recipe.data.valid_clips)
         valid = data

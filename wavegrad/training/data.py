@@ -121,7 +121,9 @@ class CropSampler:
         start = (pick - (int(self._ends[index - 1]) if index else 0)) * self.hop
         stop = start + self.recipe.crop_frames * self.hop
         window = clip.pcm[max(0, start - self.context) : stop + self.context].float() / 32767
-        window = torch.nn.functional.pad(window, (max(0, self.context - start), max(0, stop + self.context - len(clip.pcm))))
+        window = torch.nn.functional.pad(
+            window, (max(0, self.context - start), max(0, stop + self.context - len(clip.pcm)))
+        )
         mask = torch.arange(start, stop) < len(clip.pcm)
         gain = min(10 ** (gain_db / 20), 1 / max(window.abs().max().item(), 1e-5))
         return clip.name, window, mask, gain

@@ -3,19 +3,20 @@
 import copy
 
 import torch
-from torch import nn
+
+from wavegrad.network import WaveGrad
 
 
 class Ema:
     """average <- d * average + (1 - d) * weights, with d = min(decay, (1 + step) / (10 + step)) so that the start is forgotten."""
 
-    def __init__(self, network: nn.Module, decay: float):
+    def __init__(self, network: WaveGrad, decay: float):
         self.decay = decay
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
 
     @torch.no_grad()
-    def update(self, network: nn.Module, step: int) -> None:
+    def update(self, network: WaveGrad, step: int) -> None:
         """Take in the weights after optimiser step `step` (0, 1, ...)."""
         decay = min(self.decay, (1 + step) / (10 + step))
-        average = list(self.network.parameters())
-        torch._foreach_lerp_(average, list(network.parameters()), 1 - decay)
+        for average, weight in zip(self.network.parameters(), network.parameters(), strict=True):
+            average.lerp_(weight, 1 - decay)

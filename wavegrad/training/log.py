@@ -26,7 +26,9 @@ class RunLog:
     def __enter__(self) -> "RunLog":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._bar.close()
         self._file.close()
         if self._board is not None:
@@ -43,7 +45,12 @@ class RunLog:
 
     def write(self, step: int, group: str, values: dict[str, float]) -> None:
         """One record, for example write(100, "train", {"loss": 0.1}); what is not finite becomes null."""
-        record: dict[str, Any] = {"step": step, "group": group, "seconds": round(time.monotonic() - self._began, 1), **{k: v if math.isfinite(v) else None for k, v in values.items()}}
+        record: dict[str, Any] = {
+            "step": step,
+            "group": group,
+            "seconds": round(time.monotonic() - self._began, 1),
+            **{k: v if math.isfinite(v) else None for k, v in values.items()},
+        }
         self._file.write(json.dumps(record) + "\n")
         self._file.flush()
         if self._board is not None:

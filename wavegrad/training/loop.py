@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from wavegrad.config import save_toml, to_dict
 from wavegrad.errors import ConfigError, TrainingError
-from wavegrad.training.corpus import Corpora, load_corpora
+from wavegrad.training.corpus import load_corpora
 from wavegrad.training.log import RunLog
 from wavegrad.training.recipe import Recipe
-from wavegrad.training.state import TrainingState, load_newest, save_state
+from wavegrad.training.state import load_newest, save_state
 from wavegrad.training.stop import StopSignal
 from wavegrad.training.trainer import Trainer
 from wavegrad.training.validation import Validator
@@ -28,7 +29,9 @@ class Outcome:
     """False when a stop signal ended it early; the same call goes on from here."""
 
 
-def train(recipe: Recipe, data: Path, run: Path, valid: Path | None = None, say: Callable[[str], None] = print) -> Outcome:
+def train(
+    recipe: Recipe, data: Path, run: Path, valid: Path | None = None, say: Callable[[str], None] = print
+) -> Outcome:
     """Train, or go on training, in the folder `run`.
 
     Args:
@@ -98,7 +101,7 @@ def _save(trainer: Trainer, run: Path) -> None:
     save_state(trainer.state(), run / "checkpoints", trainer.recipe.run.keep_checkpoints)
 
 
-def check_same_recipe(saved: dict, asked: dict, run: Path) -> None:
+def check_same_recipe(saved: dict[str, Any], asked: dict[str, Any], run: Path) -> None:
     """Refuse to go on with other data, model, loss or seed than the run was begun with.
 
     Raises:
@@ -111,10 +114,12 @@ def check_same_recipe(saved: dict, asked: dict, run: Path) -> None:
         if before.get(key) != now.get(key) and (key.split(".")[0] not in FREE_TO_CHANGE or key == "run.seed")
     ]
     if changed:
-        raise ConfigError(f"{run} was begun with another recipe: {'; '.join(changed)}; choose a new run folder, or undo it")
+        raise ConfigError(
+            f"{run} was begun with another recipe: {'; '.join(changed)}; choose a new run folder, or undo it"
+        )
 
 
-def _flat(table: dict, prefix: str = "") -> dict[str, object]:
+def _flat(table: dict[str, Any], prefix: str = "") -> dict[str, object]:
     flat: dict[str, object] = {}
     for key, value in table.items():
         flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}

@@ -77,9 +77,13 @@ class DataRecipe:
 
     def __post_init__(self) -> None:
         if self.crop_frames < 1 or self.batch_size < 1:
-            raise ConfigError(f"crop_frames is {self.crop_frames}, batch_size {self.batch_size}; both must be 1 or more")
+            raise ConfigError(
+                f"crop_frames is {self.crop_frames}, batch_size {self.batch_size}; both must be 1 or more"
+            )
         if self.gain_db[0] > self.gain_db[1]:
-            raise ConfigError(f"gain_db runs from {self.gain_db[0]} to {self.gain_db[1]}; the first must not be the larger")
+            raise ConfigError(
+                f"gain_db runs from {self.gain_db[0]} to {self.gain_db[1]}; the first must not be the larger"
+            )
 
 
 @dataclass(frozen=True)
@@ -108,7 +112,9 @@ class OptimizerRecipe:
     """Norm of the noise loss: "l1" is WaveGrad's, "l2" DDPM's (the paper's ablation)."""
 
     def __post_init__(self) -> None:
-        if not (self.learning_rate > 0 and self.clip_norm > 0 and 0 <= self.ema_decay < 1 and 0 <= self.final_rate <= 1):
+        if not (
+            self.learning_rate > 0 and self.clip_norm > 0 and 0 <= self.ema_decay < 1 and 0 <= self.final_rate <= 1
+        ):
             raise ConfigError(
                 f"learning_rate {self.learning_rate} and clip_norm {self.clip_norm} must be > 0, "
                 f"ema_decay {self.ema_decay} in [0, 1), final_rate {self.final_rate} in [0, 1]"
@@ -143,7 +149,15 @@ class RunRecipe:
     """Refinement steps of that synthesis."""
 
     def __post_init__(self) -> None:
-        counts = ("steps", "accumulate", "log_every", "validate_every", "checkpoint_every", "keep_checkpoints", "valid_steps")
+        counts = (
+            "steps",
+            "accumulate",
+            "log_every",
+            "validate_every",
+            "checkpoint_every",
+            "keep_checkpoints",
+            "valid_steps",
+        )
         for name in counts:
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be 1 or more")
@@ -161,7 +175,9 @@ class Recipe:
 
     def __post_init__(self) -> None:
         if self.data.batch_size % self.run.accumulate:
-            raise ConfigError(f"batch_size {self.data.batch_size} is not a multiple of run.accumulate {self.run.accumulate}")
+            raise ConfigError(
+                f"batch_size {self.data.batch_size} is not a multiple of run.accumulate {self.run.accumulate}"
+            )
         self.model.network_config()
 
 

@@ -59,7 +59,9 @@ def load_state(path: Path, device: torch.device | str = "cpu") -> TrainingState:
         raw = torch.load(path, map_location=device, weights_only=True)
         version = raw.pop("format_version")
         if version > FORMAT_VERSION:
-            raise CheckpointError(f"{path} has format {version}; this version reads up to {FORMAT_VERSION}: upgrade the package")
+            raise CheckpointError(
+                f"{path} has format {version}; this version reads up to {FORMAT_VERSION}: upgrade the package"
+            )
         return TrainingState(**raw)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
         raise CheckpointError(f"{path} cannot be read (truncated or damaged): {_first_line(error)}") from error
@@ -71,7 +73,9 @@ def _first_line(error: Exception) -> str:
     return (str(error) or type(error).__name__).splitlines()[0]
 
 
-def load_newest(folder: Path, report: Callable[[str], None], device: torch.device | str = "cpu") -> TrainingState | None:
+def load_newest(
+    folder: Path, report: Callable[[str], None], device: torch.device | str = "cpu"
+) -> TrainingState | None:
     """The newest checkpoint that can be read, or None where there is none.
 
     Raises:
