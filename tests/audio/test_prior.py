@@ -59,7 +59,8 @@ def test_gains_of_one_change_nothing_but_rounding():
 @pytest.mark.parametrize("name", ["kathleen", "flemishguy", "nathalie", "ljspeech"])
 @pytest.mark.parametrize("prior", PRIORS, ids=str)
 def test_whitened_speech_has_about_unit_variance(prior, name, preset):
-    """Within 2.5 dB of 1 up to the highest band, for voices of very different level; the cut ends of a clip left out."""
+    """Within 2.5 dB of 1 up to the highest band, for voices of very different level; the cut ends of a clip left
+    out."""
     config = mel_preset(preset)
     waveform = speech(name, preset)
     whitened = lapped(whiten(waveform, gains_of(waveform, preset, prior)), config.hop_length)

@@ -66,7 +66,8 @@ def test_oracle(schedule, variance):
 
 
 def test_marginals():
-    """After every step y_n has mean l_n y_0 and variance 1 - l_n^2: 100,000 samples, five standard deviations (9 x 1e-6)."""
+    """After every step y_n has mean l_n y_0 and variance 1 - l_n^2: 100,000 samples, five standard deviations (9 x
+    1e-6)."""
     n_samples, value = 100_000, 0.7
     y_0 = torch.full((1, n_samples), value, dtype=F64)
     levels = SHORT.noise_levels
@@ -75,7 +76,8 @@ def test_marginals():
     def check(n, y):
         seen.append(n)
         level = levels[n - 1].item()
-        # l_N is not exactly 0: what is left of the wrong start, N(0, 1) for N(l_N y_0, 1 - l_N^2), shrinks with every step
+        # l_N is not exactly 0: what is left of the wrong start, N(0, 1) for N(l_N y_0, 1 - l_N^2), shrinks with every
+        # step
         spread = math.sqrt(1 - level**2)
         left = levels[-1].item() * value + 5 * spread / math.sqrt(n_samples)
         assert abs(y.mean().item() - level * value) < left + 1e-9
@@ -93,7 +95,8 @@ def test_marginals():
     "schedule", [SHORT, named_schedule("public-6"), named_schedule("diffwave-6")], ids=lambda s: s.name
 )
 def test_gaussian(schedule, std, variance):
-    """With the optimal predictor for N(0, std^2) the output variance follows the recursion: 100,000 samples, 5 sigma (1e-6)."""
+    """With the optimal predictor for N(0, std^2) the output variance follows the recursion: 100,000 samples, 5 sigma
+    (1e-6)."""
     result = ancestral_sample(gaussian(std), schedule, 100_000, [0], variance=variance, dtype=F64)
     expected = gaussian_recursion(schedule, std, variance)
     assert (result.std() / std).item() == pytest.approx(expected, rel=5 / math.sqrt(2 * 100_000))

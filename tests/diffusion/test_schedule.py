@@ -124,10 +124,10 @@ def test_nonsense_is_refused_by_value(make, message):
 
 
 def test_unreadable_files_are_refused_by_name(tmp_path):
-    with pytest.raises(ConfigError, match="missing.json"):
+    with pytest.raises(ConfigError, match=r"missing\.json"):
         NoiseSchedule.load(tmp_path / "missing.json")
     (tmp_path / "half.json").write_text('{"betas": [0.1')
-    with pytest.raises(ConfigError, match="half.json: no JSON"):
+    with pytest.raises(ConfigError, match=r"half\.json: no JSON"):
         NoiseSchedule.load(tmp_path / "half.json")
 
 

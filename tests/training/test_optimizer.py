@@ -1,5 +1,6 @@
 """Learning rate and averaged weights, against their closed forms."""
 
+import itertools
 import math
 
 import pytest
@@ -19,7 +20,7 @@ def test_learning_rate_warms_up_and_falls_as_a_cosine():
     assert rates[10] == 1.0
     assert rates[60] == pytest.approx(0.1 + 0.9 * 0.5)
     assert rates[110] == pytest.approx(0.1)
-    assert all(a >= b for a, b in zip(rates[10:], rates[11:], strict=False))
+    assert all(a >= b for a, b in itertools.pairwise(rates[10:]))
 
 
 def test_constant_learning_rate():

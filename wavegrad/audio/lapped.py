@@ -1,7 +1,7 @@
 """An orthogonal lapped transform: a spectrogram that can be undone exactly.
 
-Segments of `hop` samples, folded into each other across their borders and taken through a DCT-IV (the MDCT of Princen and
-Bradley 1986; Malvar 1992). The transform is an orthogonal matrix for every length of `frames * hop` samples, ends
+Segments of `hop` samples, folded into each other across their borders and taken through a DCT-IV (the MDCT of Princen
+and Bradley 1986; Malvar 1992). The transform is an orthogonal matrix for every length of `frames * hop` samples, ends
 included: the outer borders are not folded.
 """
 
@@ -17,7 +17,8 @@ Coefficients = Float[Tensor, "batch frames hop"]
 
 
 def lapped(waveform: Waveform, hop: int) -> Coefficients:
-    """`batch frames*hop` -> `batch frames hop`: coefficient k of a frame lies at (k + 1/2) / (2 hop) of the sample rate."""
+    """`batch frames*hop` -> `batch frames hop`: coefficient k of a frame lies at (k + 1/2) / (2 hop) of the sample
+    rate."""
     segments = waveform.unflatten(1, (-1, hop))
     return _rotate(segments, sign=1.0) @ _dct_iv(hop, waveform)
 

@@ -1,11 +1,12 @@
 """Priors: the noise that the refinement starts from, fitted to the mel.
 
 A prior is a gain for every coefficient of an orthogonal lapped transform, read off the mel. The diffusion runs on the
-*whitened* waveform (coefficients divided by their gains), which has about unit variance everywhere whatever the level and the colour
-of the sound; `colour` undoes it at the end, exactly. So schedules, losses and samplers are the standard ones, a quiet
-passage is as well resolved as a loud one, and silence stays silent.
+*whitened* waveform (coefficients divided by their gains), which has about unit variance everywhere whatever the level
+and the colour of the sound; `colour` undoes it at the end, exactly. So schedules, losses and samplers are the standard
+ones, a quiet passage is as well resolved as a loud one, and silence stays silent.
 
-"standard" is WaveGrad's white noise. "energy" gives every frame one gain (PriorGrad, Lee et al. 2022, arXiv 2106.06406). "spectral"
+"standard" is WaveGrad's white noise. "energy" gives every frame one gain (PriorGrad, Lee et al. 2022, arXiv "
+"2106.06406). "spectral"
 follows the spectral envelope (SpecGrad, Koizumi et al. 2022, arXiv 2203.16749). Differs from SpecGrad: its filter is a
 short-time Fourier one and is inverted approximately; the lapped transform inverts to rounding.
 """
@@ -28,12 +29,14 @@ class PriorConfig:
     """Which prior, and how smooth."""
 
     kind: Literal["standard", "energy", "spectral"] = "standard"
-    """"standard": white noise of unit variance (the paper). "energy": one gain a frame. "spectral": the mel's envelope."""
+    """"standard": white noise of unit variance (the paper). "energy": one gain a frame. "spectral": the mel's
+    envelope."""
     n_cepstra: int = 24
-    """"spectral" only: how many cepstral coefficients of the log-mel are kept; few give a smooth envelope (SpecGrad: 24)."""
+    """"spectral" only: how many cepstral coefficients of the log-mel are kept; few give a smooth envelope (SpecGrad:
+    24)."""
     strength: float = 1.0
-    """"spectral" only: exponent of the envelope. 1 whitens fully, so that every hertz counts the same in the loss; less keeps
-    part of the tilt of speech, so that the strong low harmonics count more. 0 is the "energy" prior."""
+    """"spectral" only: exponent of the envelope. 1 whitens fully, so that every hertz counts the same in the loss;
+    less keeps part of the tilt of speech, so that the strong low harmonics count more. 0 is the "energy" prior."""
     floor: float = 1e-5
     """Smallest gain, relative to full scale: the level of the noise where the mel says silence."""
 
@@ -76,7 +79,9 @@ def colour(waveform: Waveform, gains: Coefficients | None) -> Waveform:
     return waveform if gains is None else inverse_lapped(lapped(waveform, gains.shape[2]) * gains)
 
 
-def _smooth(log_amplitude: Float[Tensor, "batch frames n_mels"], n_cepstra: int) -> Float[Tensor, "batch frames n_mels"]:
+def _smooth(
+    log_amplitude: Float[Tensor, "batch frames n_mels"], n_cepstra: int
+) -> Float[Tensor, "batch frames n_mels"]:
     """Keep the first coefficients of the DCT-II over the bands."""
     n_mels = log_amplitude.shape[2]
     grid = torch.arange(n_mels, dtype=log_amplitude.dtype, device=log_amplitude.device)

@@ -31,7 +31,8 @@ def ancestral_sample(
         schedule: N steps; step n uses beta_n and sqrt(alpha_bar_n).
         n_samples: length of the result.
         seeds: one for each item of the batch; an item depends on its own seed only.
-        variance: sigma_n^2: "posterior", (1 - alpha_bar_{n-1}) / (1 - alpha_bar_n) beta_n, is the paper's; "beta" is beta_n, the
+        variance: sigma_n^2: "posterior", (1 - alpha_bar_{n-1}) / (1 - alpha_bar_n) beta_n, is the paper's; "beta" is
+        beta_n, the
             larger choice of DDPM (Ho et al. 2020, sec. 3.2).
         device: where the state lives.
         dtype: precision of the state.

@@ -31,7 +31,9 @@ class SeededNoise:
     def __call__(self, step: int, n_samples: int, start: int = 0) -> Waveform:
         """Samples start ... start + n_samples - 1 of the noise of `step`: `batch time`."""
         first, last = start // BLOCK, -(-(start + n_samples) // BLOCK)
-        rows = [np.concatenate([_block(seed, step, i) for i in range(first, max(last, first + 1))]) for seed in self.seeds]
+        rows = [
+            np.concatenate([_block(seed, step, i) for i in range(first, max(last, first + 1))]) for seed in self.seeds
+        ]
         offset = start - first * BLOCK
         noise = torch.from_numpy(np.stack(rows)[:, offset : offset + n_samples])
         return noise.to(self.device, self.dtype)

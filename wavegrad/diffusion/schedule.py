@@ -17,7 +17,8 @@ from wavegrad.errors import ConfigError
 
 FORMAT_VERSION = 1
 FAR_FROM_NOISE = 0.3
-"""sqrt(alpha_bar_N) above this earns a warning: a tenth of the power that the network expects is missing at the start."""
+"""sqrt(alpha_bar_N) above this earns a warning: a tenth of the power that the network expects is missing at the
+start."""
 
 
 class ScheduleWarning(UserWarning):
@@ -42,7 +43,9 @@ class NoiseSchedule:
             raise ConfigError("a noise schedule needs at least one beta")
         for n, beta in enumerate(self.betas, start=1):
             if not 0 < beta < 1:
-                raise ConfigError(f"beta_{n} of schedule {self.name!r} is {beta}; it must lie between 0 and 1, both excluded")
+                raise ConfigError(
+                    f"beta_{n} of schedule {self.name!r} is {beta}; it must lie between 0 and 1, both excluded"
+                )
 
     @property
     def n_steps(self) -> int:
@@ -128,7 +131,9 @@ class NoiseSchedule:
         previous = 1.0
         for n, level in enumerate(levels, start=1):
             if not 0 < level < previous:
-                raise ConfigError(f"noise level l_{n} is {level}; it must lie between 0 and l_{n - 1} = {previous}, both excluded")
+                raise ConfigError(
+                    f"noise level l_{n} is {level}; it must lie between 0 and l_{n - 1} = {previous}, both excluded"
+                )
             previous = level
         pairs = zip((1.0, *levels), levels, strict=False)
         return cls(tuple(1 - (inner / outer) ** 2 for outer, inner in pairs), name, provenance)
@@ -170,7 +175,9 @@ class NoiseSchedule:
         """
         try:
             if data.get("format_version", FORMAT_VERSION) > FORMAT_VERSION:
-                raise ConfigError(f"format {data['format_version']} is newer than {FORMAT_VERSION}; upgrade the package")
+                raise ConfigError(
+                    f"format {data['format_version']} is newer than {FORMAT_VERSION}; upgrade the package"
+                )
             name, provenance = str(data.get("name", "custom")), str(data.get("provenance", ""))
             if "betas" in data:
                 return cls(tuple(float(b) for b in data["betas"]), name, provenance)
@@ -203,8 +210,10 @@ def warn_of_terminal_level(schedule: NoiseSchedule) -> None:
     level = schedule.terminal_level
     if level > FAR_FROM_NOISE:
         warnings.warn(
-            f"schedule {schedule.name!r} ends at sqrt(alpha_bar) = {level:.3f}: sampling starts from pure noise, but the network "
-            f"is told that {level:.0%} of the amplitude is signal; end the schedule closer to 0, or expect a wrong level",
+            f"schedule {schedule.name!r} ends at sqrt(alpha_bar) = {level:.3f}: sampling starts from pure noise, but "
+            f"the network "
+            f"is told that {level:.0%} of the amplitude is signal; end the schedule closer to 0, or expect a wrong "
+            f"level",
             ScheduleWarning,
             stacklevel=3,
         )

@@ -2,8 +2,9 @@
 
 import math
 from dataclasses import dataclass
+from typing import get_args
 
-from wavegrad.errors import ConfigError
+from wavegrad.errors import ConfigError, unknown
 from wavegrad.network.conv import Resampling
 from wavegrad.network.dblock import Downsampling
 
@@ -12,7 +13,11 @@ Dilations = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class WaveGradConfig:
-    """Layout of the network; the defaults are the paper's Base at 24 kHz with 12.5 ms frames (WaveGrad, sec. 4 and appendix A)."""
+    """Layout of the network (WaveGrad, appendix A); the defaults are the paper's Base, 24 kHz and 12.5 ms frames.
+
+    Raises:
+        ConfigError: nonsense, with the value in it.
+    """
 
     n_mels: int = 128
     """Mel bands of the condition."""
@@ -37,32 +42,47 @@ class WaveGradConfig:
     blocks_per_level: int = 1
     """2 is the paper's Large: every block is followed by one of the same width that does not resample."""
     level_scale: float = 5000.0
-    """C: what sqrt(alpha_bar) is multiplied by before the sinusoids (lmnt-com: 1)."""
+    """C: what sqrt(alpha_bar) is multiplied by before the sinusoids. lmnt-com/wavegrad: 1."""
     downsampling: Downsampling = "strided"
-    """"strided" is the paper's; "nearest" lmnt-com's, "linear" ivanvovk's."""
+    """"strided" is the paper's. "nearest": lmnt-com/wavegrad. "linear": ivanvovk/WaveGrad."""
     upsampling: Resampling = "nearest"
-    """"nearest" is the paper's; "linear" ivanvovk's."""
+    """"nearest" is the paper's. "linear": ivanvovk/WaveGrad."""
     leaky_slope: float = 0.2
     """Negative slope of every LeakyReLU. The paper leaves it open."""
 
     def __post_init__(self) -> None:
+        self._check_counts()
+        widths = (self.mel_channels, self.waveform_channels, *self.ublock_channels, *self.dblock_channels)
+        if min(widths) < 1 or any(c % 2 for c in (self.waveform_channels, *self.dblock_channels)):
+            raise ConfigError(
+                f"channels are {widths}; they must be positive, and even where the noise level is embedded"
+            )
+        if min(d for dilations in (*self.ublock_dilations, self.dblock_dilations) for d in dilations) < 1:
+            raise ConfigError(
+                f"dilations are {self.ublock_dilations} and {self.dblock_dilations}; each must be 1 or more"
+            )
+        for name, choices in (("downsampling", Downsampling), ("upsampling", Resampling)):
+            if getattr(self, name) not in get_args(choices):
+                raise ConfigError(unknown(name, getattr(self, name), get_args(choices)))
+        if not math.isfinite(self.mel_mean):
+            raise ConfigError(f"mel_mean is {self.mel_mean}; it must be finite")
+        for name in ("mel_std", "level_scale"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be above 0 and finite")
+        if not 0 <= self.leaky_slope < 1:
+            raise ConfigError(f"leaky_slope is {self.leaky_slope}; it must lie in [0, 1)")
+
+    def _check_counts(self) -> None:
         n_levels = len(self.factors)
         if n_levels < 2 or min(self.factors) < 1:
             raise ConfigError(f"factors are {self.factors}; at least two are needed, each 1 or more")
-        for name, wanted in (("ublock_channels", n_levels), ("ublock_dilations", n_levels), ("dblock_channels", n_levels - 1)):
+        lengths = {"ublock_channels": n_levels, "ublock_dilations": n_levels, "dblock_channels": n_levels - 1}
+        for name, wanted in lengths.items():
             if len(getattr(self, name)) != wanted:
                 raise ConfigError(f"{name} has {len(getattr(self, name))} entries; {n_levels} factors need {wanted}")
-        widths = (self.mel_channels, self.waveform_channels, *self.ublock_channels, *self.dblock_channels)
-        if min(widths) < 2 or any(c % 2 for c in (self.waveform_channels, *self.dblock_channels)):
-            raise ConfigError(f"channel counts must be positive, and even where the noise level is embedded; got {widths}")
-        if min(d for four in (*self.ublock_dilations, self.dblock_dilations) for d in four) < 1:
-            raise ConfigError("dilations must be 1 or more")
-        if self.blocks_per_level < 1 or self.n_mels < 1:
-            raise ConfigError(f"blocks_per_level is {self.blocks_per_level}, n_mels {self.n_mels}; both must be 1 or more")
-        if not self.mel_std > 0:
-            raise ConfigError(f"mel_std is {self.mel_std}; it must be > 0")
-        if not (self.level_scale > 0 and 0 <= self.leaky_slope < 1):
-            raise ConfigError(f"level_scale is {self.level_scale} (must be > 0), leaky_slope {self.leaky_slope} (in [0, 1))")
+        for name in ("n_mels", "blocks_per_level"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be 1 or more")
 
     @property
     def hop_length(self) -> int:

@@ -9,7 +9,7 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import nn
 
-from wavegrad.shapes import Feature
+from wavegrad.shapes import Feature, FeatureOut
 
 Resampling = Literal["nearest", "linear"]
 
@@ -17,11 +17,13 @@ Resampling = Literal["nearest", "linear"]
 class Conv(nn.Conv1d):
     """Convolution that keeps the length (stride 1) or divides it by `stride`; weights as in `torch.nn.Conv1d`."""
 
-    def __init__(self, n_in: int, n_out: int, kernel: int, dilation: int = 1, stride: int = 1, padding: int | None = None):
+    def __init__(
+        self, n_in: int, n_out: int, kernel: int, dilation: int = 1, stride: int = 1, padding: int | None = None
+    ):
         same = dilation * (kernel - 1) // 2
         super().__init__(n_in, n_out, kernel, stride, same if padding is None else padding, dilation)
 
-    def forward(self, x: Feature) -> Feature:
+    def forward(self, x: Feature) -> FeatureOut:
         y = F.conv2d(
             x.unsqueeze(2),
             self.weight.unsqueeze(2),
@@ -38,8 +40,8 @@ def channels_last(x: Feature) -> Feature:
     return x.transpose(1, 2).contiguous().transpose(1, 2)
 
 
-def upsample(x: Feature, factor: int, mode: Resampling) -> Feature:
-    """`batch channels time` -> `batch channels time*factor`; "nearest" repeats each value `factor` times (the paper)."""
+def upsample(x: Feature, factor: int, mode: Resampling) -> FeatureOut:
+    """`batch channels time` -> `batch channels time*factor`; "nearest", the paper's, repeats each value."""
     if factor == 1:
         return x
     if mode == "nearest":
@@ -47,11 +49,11 @@ def upsample(x: Feature, factor: int, mode: Resampling) -> Feature:
     return F.interpolate(x, scale_factor=float(factor), mode="linear")
 
 
-def downsample(x: Feature, factor: int, mode: Resampling) -> Feature:
+def downsample(x: Feature, factor: int, mode: Resampling) -> FeatureOut:
     """`batch channels time` -> `batch channels time/factor` by picking or interpolating values, without a filter."""
     if factor == 1:
         return x
-    return F.interpolate(x, scale_factor=1 / factor, mode=mode, recompute_scale_factor=False)
+    return F.interpolate(x, size=x.shape[2] // factor, mode=mode)
 
 
 def orthogonal_(module: nn.Module) -> None:

@@ -5,7 +5,7 @@ from torch import nn
 
 from wavegrad.network.conv import Conv
 from wavegrad.network.noise_embedding import NoiseEmbedding
-from wavegrad.shapes import Feature, NoiseLevel
+from wavegrad.shapes import Feature, FeatureOut, NoiseLevel
 
 
 class FiLM(nn.Module):
@@ -35,7 +35,7 @@ class FiLM(nn.Module):
         assert self.output.bias is not None
         nn.init.ones_(self.output.bias[:n_out])
 
-    def forward(self, x: Feature, noise_level: NoiseLevel) -> tuple[Feature, Feature]:
+    def forward(self, x: Feature, noise_level: NoiseLevel) -> tuple[FeatureOut, FeatureOut]:
         h = self.activation(self.input(x))
         h = h + self.embedding(noise_level).to(h.dtype)[:, :, None]  # the same for every time position
         scale, shift = self.output(h).chunk(2, dim=1)

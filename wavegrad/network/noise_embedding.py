@@ -12,9 +12,9 @@ from wavegrad.shapes import NoiseLevel
 class NoiseEmbedding(nn.Module):
     """Transformer sinusoids of C * sqrt(alpha_bar) (WaveGrad, sec. 3.2): first `channels / 2` sines, then the cosines.
 
-    The frequencies fall from 1 to 10^-4. C = 5000 spreads the unit interval over many periods; without it the
-    levels 0.999 and 0.9999, which are ten times apart in noise, look alike to the network. The angles reach 5000, so they are
-    computed in float32 at least whatever the precision of the network.
+    The frequencies fall from 1 to 10^-4. C = 5000 spreads the unit interval over many periods; without it the levels
+    0.999 and 0.9999, ten times apart in noise power, look alike to the network. The angles reach 5000, so they
+    are computed in float32 at least, whatever the precision of the network.
 
     Args:
         channels: width of the embedding, even.

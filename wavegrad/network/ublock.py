@@ -5,14 +5,15 @@ from torch import nn
 
 from wavegrad.network.conv import Conv, Resampling, orthogonal_, upsample
 from wavegrad.network.film import modulate
-from wavegrad.shapes import Feature
+from wavegrad.shapes import Feature, FeatureOut
 
 
 class UBlock(nn.Module):
     """Two residual blocks with four convolutions; time grows by `factor` (WaveGrad, fig. 2).
 
-    FiLM comes in front of convolutions 2, 3 and 4, each followed by LeakyReLU. The residual 1x1 convolution stands before the
-    upsampling: the two commute exactly, and this order costs `factor` times less.
+    FiLM comes in front of convolutions 2, 3 and 4, each followed by LeakyReLU. Differs from the paper in form only: the
+    residual 1x1 convolution stands before the upsampling, not after it; the two commute, and this order costs `factor`
+    times less.
     """
 
     def __init__(
@@ -23,10 +24,12 @@ class UBlock(nn.Module):
         self.mode = mode
         self.slope = slope
         self.residual = Conv(n_in, n_out, 1)
-        self.convs = nn.ModuleList([Conv(n_in, n_out, 3, dilations[0]), *(Conv(n_out, n_out, 3, d) for d in dilations[1:])])
+        self.convs = nn.ModuleList(
+            [Conv(n_in, n_out, 3, dilations[0]), *(Conv(n_out, n_out, 3, d) for d in dilations[1:])]
+        )
         orthogonal_(self)
 
-    def forward(self, x: Feature, film: tuple[Feature, Feature]) -> Feature:
+    def forward(self, x: Feature, film: tuple[FeatureOut, FeatureOut]) -> FeatureOut:
         conv_1, conv_2, conv_3, conv_4 = self.convs
         residual = upsample(self.residual(x), self.factor, self.mode)
         h = conv_1(upsample(self._activate(x), self.factor, self.mode))

@@ -8,14 +8,17 @@ from wavegrad.network.conv import Conv, channels_last
 from wavegrad.network.dblock import DBlock
 from wavegrad.network.film import FiLM
 from wavegrad.network.ublock import UBlock
-from wavegrad.shapes import Feature, Mel, NoiseLevel, Waveform
+from wavegrad.shapes import Mel, NoiseLevel, Waveform
 
 
 class WaveGrad(nn.Module):
     """epsilon_theta(y, x, sqrt(alpha_bar)) of WaveGrad (Chen et al. 2021, arXiv 2009.00713, fig. 2).
 
-    The waveform goes down through DBlocks, each level of it tells a FiLM how to modulate the UBlock of the same rate, and the
-    UBlocks take the mel up to samples.
+    The waveform goes down through DBlocks, each level of it tells a FiLM how to modulate the UBlock of the same rate,
+    and the UBlocks take the mel up to samples.
+
+    All convolutions of UBlocks and DBlocks start orthogonal (the paper), those of FiLM as described there. The paper
+    leaves the other three open: they start as in `torch.nn.Conv1d`.
     """
 
     def __init__(self, config: WaveGradConfig):
@@ -37,14 +40,18 @@ class WaveGrad(nn.Module):
         )
         self.ublocks = nn.ModuleList(
             self._up(n_in, n_out, factor, dilations)
-            for n_in, n_out, factor, dilations in zip(up_widths, c.ublock_channels, c.factors, c.ublock_dilations, strict=False)
+            for n_in, n_out, factor, dilations in zip(
+                up_widths, c.ublock_channels, c.factors, c.ublock_dilations, strict=False
+            )
         )
         self.output_conv = Conv(c.ublock_channels[-1], 1, 3)
 
     def _down(self, n_in: int, n_out: int, factor: int) -> nn.Sequential:
         c = self.config
         shapes = [(n_in, factor)] + [(n_out, 1)] * (c.blocks_per_level - 1)
-        return nn.Sequential(*(DBlock(n, n_out, f, c.dblock_dilations, c.downsampling, c.leaky_slope) for n, f in shapes))
+        return nn.Sequential(
+            *(DBlock(n, n_out, f, c.dblock_dilations, c.downsampling, c.leaky_slope) for n, f in shapes)
+        )
 
     def _up(self, n_in: int, n_out: int, factor: int, dilations: tuple[int, int, int, int]) -> nn.ModuleList:
         c = self.config
@@ -63,13 +70,14 @@ class WaveGrad(nn.Module):
             ValueError: the lengths of `y` and `mel` do not belong together, or the band count is another.
         """
         self._check(y, mel)
-        h: Feature = channels_last(self.waveform_conv(y.unsqueeze(1)))
+        h = channels_last(self.waveform_conv(y.unsqueeze(1)))
         films = [self.films[0](h, noise_level)]
         for dblock, film in zip(self.dblocks, self.films[1:], strict=True):
             h = dblock(h)
             films.append(film(h, noise_level))
         u = self.mel_conv(channels_last((mel - self.config.mel_mean) / self.config.mel_std))
         for level, film in zip(self.ublocks, reversed(films), strict=True):
+            assert isinstance(level, nn.ModuleList)
             for ublock in level:
                 u = ublock(u, film)
         return self.output_conv(u).squeeze(1)

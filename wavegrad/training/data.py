@@ -88,7 +88,8 @@ def hold_out(paths: list[Path], root: Path, n_valid: int) -> tuple[list[Path], l
 def context_samples(mel: MelConfig) -> int:
     """Samples that a crop needs on each side so that its mel and its whitening are those of the whole clip.
 
-    Half a window for the mel, and two segments of the lapped transform (a whitened segment depends on two neighbours)."""
+    Half a window for the mel, and two segments of the lapped transform (a whitened segment depends on two
+    neighbours)."""
     return (math.ceil(mel.n_fft / 2 / mel.hop_length) + 2) * mel.hop_length
 
 

@@ -8,7 +8,8 @@ from wavegrad.network import WaveGrad
 
 
 class Ema:
-    """average <- d * average + (1 - d) * weights, with d = min(decay, (1 + step) / (10 + step)) so that the start is forgotten."""
+    """average <- d * average + (1 - d) * weights, with d = min(decay, (1 + step) / (10 + step)) so that the start is
+    forgotten."""
 
     def __init__(self, network: WaveGrad, decay: float):
         self.decay = decay

@@ -84,7 +84,8 @@ def _run(trainer: Trainer, validator: Validator, run: Path) -> Outcome:
 
 
 def _validate(trainer: Trainer, validator: Validator, log: RunLog, run: Path) -> None:
-    """Measure the averaged weights; keep them as a model directory: `last`, and `best` when the loss is the lowest yet."""
+    """Measure the averaged weights; keep them as a model directory: `last`, and `best` when the loss is the lowest
+    yet."""
     vocoder = trainer.vocoder()
     result = validator(trainer.ema.network, vocoder)
     log.write(trainer.step, "valid", result.record())

@@ -67,7 +67,8 @@ class DataRecipe:
     batch_size: int = 32
     """Crops of one step, over all micro-batches. The paper: 256."""
     gain_db: tuple[float, float] = (-15.0, 10.0)
-    """Random gain of each crop is uniform in this range, dB; kept so low that no sample leaves [-1, 1]. (0, 0): none."""
+    """Random gain of each crop is uniform in this range, dB; kept so low that no sample leaves [-1, 1]. (0, 0):
+    none."""
     valid_clips: int = 12
     """Without a folder of validation clips, this many clips are held out, chosen by a hash of their names."""
     min_seconds: float = 0.1
@@ -107,7 +108,8 @@ class OptimizerRecipe:
     clip_norm: float = 1.0
     """Gradients are scaled down to this norm. Public code: 1.0."""
     ema_decay: float = 0.999
-    """Decay of the exponential moving average of the weights; shorter at the start: min(decay, (1 + step) / (10 + step))."""
+    """Decay of the exponential moving average of the weights; shorter at the start: min(decay, (1 + step) / (10 +
+    step))."""
     loss: Literal["l1", "l2"] = "l1"
     """Norm of the noise loss: "l1" is WaveGrad's, "l2" DDPM's (the paper's ablation)."""
 

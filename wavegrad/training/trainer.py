@@ -121,7 +121,8 @@ class Trainer:
         culprits = sorted({names[i] for i in range(n_crops) if not torch.isfinite(self._loss(i, n_crops))})
         named = ", ".join(culprits or sorted(set(names)))
         return (
-            f"step {self.step}: loss {loss}, gradient norm {norm}: not finite, with {named}; the state before this step "
+            f"step {self.step}: loss {loss}, gradient norm {norm}: not finite, with {named}; the state before this "
+            f"step "
             "is saved; look at these clips, or lower optimizer.learning_rate"
         )
 
