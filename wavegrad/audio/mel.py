@@ -206,6 +206,13 @@ def band_centres(config: MelConfig) -> Float[Tensor, " n_mels"]:
     return band_edges(config.n_mels, config.f_min, config.f_max, config.mel_scale)[1:-1]
 
 
+def band_values(mel: Mel, config: MelConfig) -> Mel:
+    """The filterbank's output that a mel stands for: normalisation and logarithm undone. What the clamps cut off is
+    lost."""
+    level = (mel - config.offset) / config.scale + config.reference_level
+    return (level / config.units_per_neper).exp()
+
+
 def band_amplitude(mel: Mel, config: MelConfig) -> Mel:
     """What a mel says about loudness: the rms of the white noise that would have this expected value in the band.
 
@@ -215,8 +222,7 @@ def band_amplitude(mel: Mel, config: MelConfig) -> Mel:
     weights = mel_filterbank(config).sum(1)
     heard = weights.nonzero()[:, 0]
     nearest = heard[(torch.arange(config.n_mels)[:, None] - heard).abs().argmin(1)]
-    level = (mel[:, nearest.to(mel.device)] - config.offset) / config.scale + config.reference_level
-    bands = (level / config.units_per_neper).exp() / weights[nearest, None].to(mel)
+    bands = band_values(mel[:, nearest.to(mel.device)], config) / weights[nearest, None].to(mel)
     rms = (
         bands.sqrt() if config.power == 2 else bands * (2 / math.sqrt(math.pi))
     )  # of a Rayleigh distribution of this mean

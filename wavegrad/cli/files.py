@@ -1,0 +1,92 @@
+"""Which files a command reads and writes."""
+
+import glob
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from wavegrad.errors import ConfigError
+
+AUDIO = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64")
+MELS = (".npy", ".pt")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One file to read and the one to write."""
+
+    source: Path
+    target: Path
+
+
+def plan(inputs: Iterable[str], out: Path, kinds: tuple[str, ...], suffix: str) -> list[Job]:
+    """Files, folders (searched at any depth) and globs, with their outputs.
+
+    Args:
+        inputs: as on the command line.
+        out: a folder, or a file name with `suffix` where there is a single input file.
+        kinds: suffixes that count inside folders and globs.
+        suffix: of the outputs inside a folder.
+
+    Raises:
+        ConfigError: an input that is not there, nothing found, or outputs that would overwrite each other or an input.
+    """
+    inputs = list(inputs)
+    found = [pair for text in inputs for pair in _expand(text, kinds)]
+    if not found:
+        raise ConfigError(f"no input found in {', '.join(inputs)}; files with {' '.join(kinds)} are read")
+    if len(inputs) == len(found) == 1 and Path(inputs[0]).is_file() and out.suffix and not out.is_dir():
+        if out.suffix.lower() != suffix:
+            raise ConfigError(f"{out} ends in {out.suffix!r}, but {suffix!r} is written; rename it, or name a folder")
+        jobs = [Job(found[0][0], out)]
+    else:
+        jobs = [Job(source, out / relative.with_suffix(suffix)) for source, relative in found]
+    _check_clashes(jobs)
+    return jobs
+
+
+def _expand(text: str, kinds: tuple[str, ...]) -> list[tuple[Path, Path]]:
+    """(file, its path below the output folder) for one argument."""
+    path = Path(text)
+    if path.is_file():
+        return [(path, Path(path.name))]
+    if path.is_dir():
+        files = sorted(p for p in path.rglob("*") if p.suffix.lower() in kinds and p.is_file())
+        return [(p, p.relative_to(path)) for p in files]
+    if glob.has_magic(text):
+        files = sorted(Path(p) for p in glob.glob(text, recursive=True))
+        return [(p, Path(p.name)) for p in files if p.suffix.lower() in kinds and p.is_file()]
+    raise ConfigError(f"{text}: no such file or folder")
+
+
+def _check_clashes(jobs: list[Job]) -> None:
+    sources = {job.source.resolve() for job in jobs}
+    seen: dict[Path, Path] = {}
+    for job in jobs:
+        target = job.target.resolve()
+        if target in sources:
+            raise ConfigError(f"{job.target} would overwrite an input; choose another --out")
+        if target in seen:
+            raise ConfigError(
+                f"{seen[target]} and {job.source} would both become {job.target}; use separate --out folders"
+            )
+        seen[target] = job.source
+
+
+def still_to_do(jobs: list[Job], overwrite: bool) -> list[Job]:
+    """The jobs whose output is not there yet; all of them with `overwrite`. Says how many are skipped."""
+    import typer
+
+    left = jobs if overwrite else [job for job in jobs if not job.target.exists()]
+    if len(left) < len(jobs):
+        typer.echo(f"{len(jobs) - len(left)} of {len(jobs)} done before, skipped (--overwrite does them again)")
+    return left
+
+
+def not_all_done(failures: int) -> None:
+    """End with exit code 2 where a file failed; each was reported when it did."""
+    import typer
+
+    if failures:
+        typer.echo(f"{failures} failed; see above", err=True)
+        raise typer.Exit(2)

@@ -1,0 +1,51 @@
+"""The command `wavegrad`."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from wavegrad.cli.evaluate import evaluate
+from wavegrad.cli.import_checkpoint import import_checkpoint
+from wavegrad.cli.mel import mel
+from wavegrad.cli.models import models
+from wavegrad.cli.train import train
+from wavegrad.cli.vocode import vocode
+from wavegrad.errors import WavegradError
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="WaveGrad: a vocoder that turns mel spectrograms into speech by refining noise.",
+)
+for command in (vocode, mel, train, evaluate, models):
+    app.command(no_args_is_help=command is not models)(command)
+app.command("import-checkpoint", no_args_is_help=True)(import_checkpoint)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from wavegrad import __version__
+
+        typer.echo(f"wavegrad {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """What every command shares."""
+
+
+def main() -> None:
+    """Exit codes: 0 done, 2 the user's mistake (one line, no traceback), 1 ours."""
+    try:
+        app()
+    except WavegradError as error:
+        print(f"wavegrad: error: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,29 @@
+"""`wavegrad train`: train, or go on training."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def train(
+    recipe: Annotated[str, typer.Argument(help="Recipe file, for example recipes/small-24k.toml.")],
+    data: Annotated[Path, typer.Option(help="Folder of audio files, searched at any depth.")],
+    run: Annotated[Path, typer.Option(help="Folder for checkpoints, log and the best model; the same one resumes.")],
+    valid: Annotated[
+        Path | None, typer.Option(help="Folder of validation clips; left out: some of the data are held out.")
+    ] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", help="Change a key of the recipe: section.key=value. May be repeated.")
+    ] = None,
+) -> None:
+    """Train a vocoder by a recipe.
+
+    Ctrl-C (or a TERM signal) saves and stops; the same command goes on from there.
+    """
+    from wavegrad.training import load_recipe
+    from wavegrad.training import train as run_training
+
+    outcome = run_training(load_recipe(recipe, overrides), data, run, valid, typer.echo)
+    if outcome.finished:
+        typer.echo(f"listen: wavegrad vocode AUDIO --model {run / 'best'} --out DIR")

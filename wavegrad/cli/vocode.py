@@ -1,0 +1,131 @@
+"""`wavegrad vocode`: mels, or audio through its mel, to audio."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from wavegrad.cli.files import AUDIO, MELS, Job, not_all_done, plan, still_to_do
+from wavegrad.cli.options import Device, Model, Seed, Threads, choose_device, set_threads
+from wavegrad.errors import ConfigError, WavegradError
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+    from torch import Tensor
+
+    from wavegrad.diffusion.schedule import NoiseSchedule
+    from wavegrad.vocoder import Vocoder
+
+
+def vocode(
+    inputs: Annotated[list[str], typer.Argument(help="Audio (copy synthesis), .npy or .pt mels, folders, globs.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder, or a file name where there is a single input.")],
+    model: Model = None,
+    steps: Annotated[int | None, typer.Option(help="Refinement steps; left out: the model's default.", min=1)] = None,
+    schedule: Annotated[
+        str | None, typer.Option(help="Noise schedule: a name (`wavegrad models` lists them) or a JSON file.")
+    ] = None,
+    seed: Seed = 0,
+    variance: Annotated[
+        Literal["posterior", "beta"], typer.Option(help="Variance of the noise that each step adds.")
+    ] = "posterior",
+    device: Device = "auto",
+    dtype: Annotated[
+        Literal["float32", "bfloat16", "float16"],
+        typer.Option(help="Precision of the network; the waveform stays float32."),
+    ] = "float32",
+    audio_format: Annotated[
+        Literal["wav", "flac"], typer.Option("--format", help="Format of the files written into a folder.")
+    ] = "wav",
+    subtype: Annotated[
+        Literal["PCM_16", "PCM_24", "FLOAT"], typer.Option(help="Sample format; FLOAT never clips, for wav only.")
+    ] = "PCM_16",
+    threads: Threads = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Do again what is done.")] = False,
+) -> None:
+    """Turn mel spectrograms into audio, or audio into audio through its mel.
+
+    One bad file is reported and does not stop the others; the exit code is 2 then.
+    """
+    if steps is not None and schedule is not None:
+        raise ConfigError("--steps and --schedule exclude each other: a schedule has its number of steps")
+    suffix = out.suffix.lower() if out.suffix.lower() in (".wav", ".flac") else f".{audio_format}"
+    if subtype == "FLOAT" and suffix == ".flac":
+        raise ConfigError("FLAC has no float samples; use --subtype PCM_24, or --format wav")
+    jobs = still_to_do(plan(inputs, out, AUDIO + MELS, suffix), overwrite)
+    if not jobs:
+        return
+    set_threads(threads)
+    from wavegrad.vocoder import Vocoder
+
+    vocoder = Vocoder.from_pretrained(model).to(choose_device(device))
+    chosen = vocoder.find_schedule(_schedule(schedule, steps))
+    _vocode_all(jobs, vocoder, chosen, seed, variance, dtype, subtype)
+
+
+def _schedule(name_or_file: str | None, steps: int | None) -> "NoiseSchedule | str | int | None":
+    from wavegrad.diffusion.schedule import NoiseSchedule
+
+    if name_or_file is not None and (name_or_file.endswith(".json") or Path(name_or_file).is_file()):
+        return NoiseSchedule.load(name_or_file)
+    return name_or_file if name_or_file is not None else steps
+
+
+def _vocode_all(
+    jobs: list[Job],
+    vocoder: "Vocoder",
+    schedule: "NoiseSchedule",
+    seed: int,
+    variance: Literal["posterior", "beta"],
+    dtype: Literal["float32", "bfloat16", "float16"],
+    subtype: Literal["PCM_16", "PCM_24", "FLOAT"],
+) -> None:
+    """Work off the jobs under a progress bar, then say how it went."""
+    from tqdm import tqdm
+
+    from wavegrad.audio.io import write_audio
+
+    seconds_of_audio = seconds_taken = 0.0
+    failures = 0
+    with tqdm(total=len(jobs) * schedule.n_steps, unit="step", dynamic_ncols=True) as bar:
+        for i, job in enumerate(jobs):
+            bar.set_description(job.source.name)
+            try:
+                mel, n_samples = _mel_of(job.source, vocoder)
+                began = time.perf_counter()
+                waveform = vocoder(
+                    mel,
+                    schedule,
+                    seed,
+                    length=n_samples,
+                    variance=variance,
+                    precision=dtype,
+                    on_step=lambda n, y: bar.update() and None,
+                ).cpu()  # waits for the device
+                seconds_taken += time.perf_counter() - began
+                job.target.parent.mkdir(parents=True, exist_ok=True)
+                write_audio(job.target, waveform, vocoder.sample_rate, subtype)
+                seconds_of_audio += len(waveform) / vocoder.sample_rate
+            except WavegradError as error:
+                failures += 1
+                bar.write(f"{job.source}: {error}")
+                bar.n = (i + 1) * schedule.n_steps
+    done = len(jobs) - failures
+    factor = f"{seconds_taken / seconds_of_audio:.3f}" if seconds_of_audio else "-"
+    files = "1 file" if done == 1 else f"{done} files"
+    typer.echo(f"{files}, {seconds_of_audio:.2f} s of audio, real-time factor {factor}")
+    not_all_done(failures)
+
+
+def _mel_of(path: Path, vocoder: "Vocoder") -> "tuple[Float[Tensor, 'n_mels frames'], int | None]":
+    """The mel of a file, and the length of its audio where it has one."""
+    import torch.nn.functional as F
+
+    from wavegrad.audio.io import read_audio
+    from wavegrad.cli.mel_files import read_mel
+
+    if path.suffix.lower() in MELS:
+        return read_mel(path, vocoder.n_mels), None
+    waveform, _ = read_audio(path, vocoder.sample_rate)
+    return vocoder.mel(F.pad(waveform, (0, -len(waveform) % vocoder.hop_length))), len(waveform)

@@ -1,0 +1,25 @@
+"""PESQ, wide band."""
+
+from jaxtyping import Float
+from torch import Tensor
+
+from wavegrad.errors import AudioError
+from wavegrad.evaluation.pair import aligned, resampled
+
+
+def pesq_wb(reference: Float[Tensor, " n"], generated: Float[Tensor, " m"], sample_rate: int) -> float:
+    """PESQ-WB, 1.0 to 4.64 (ITU-T P.862.2; the `pesq` package), at 16 kHz.
+
+    Raises:
+        AudioError: lengths that differ by more than 50 ms, or audio in which PESQ finds no utterance.
+        ModuleNotFoundError: `pesq` is not installed; pip install 'wavegrad-vocoder[eval]'.
+    """
+    from pesq import PesqError, pesq
+
+    reference, generated = aligned(reference, generated, sample_rate)
+    try:
+        return float(
+            pesq(16000, resampled(reference, sample_rate, 16000), resampled(generated, sample_rate, 16000), "wb")
+        )
+    except PesqError as error:
+        raise AudioError(f"PESQ: {error}") from error
