@@ -54,9 +54,7 @@ def load_weights(config: WaveGradConfig, path: Path, info: WeightsInfo) -> WaveG
         raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
     except SafetensorError as error:
         raise CheckpointError(f"{path} is truncated or no safetensors file ({error}); get it again") from error
-    with torch.random.fork_rng(
-        devices=[]
-    ):  # initial weights are drawn, and the caller's random numbers stay as they are
+    with torch.random.fork_rng(devices=[]):  # drawing initial weights is no business of the caller's generator
         network = WaveGrad(config)
     _refuse_misfits({name: tensor.shape for name, tensor in network.state_dict().items()}, tensors, path)
     found = _describe(tensors, data)
