@@ -25,7 +25,7 @@ for command in (vocode, mel, train, evaluate, models):
 app.command("import-checkpoint", no_args_is_help=True)(import_checkpoint)
 
 
-def _version(asked: bool) -> None:
+def _version(asked: bool | None) -> None:
     if asked:
         from wavegrad import __version__
 
@@ -36,8 +36,8 @@ def _version(asked: bool) -> None:
 @app.callback()
 def options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
-    ] = False,
+        bool | None, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = None,
 ) -> None:
     """What every command shares."""
 

@@ -1,6 +1,8 @@
 """`wavegrad vocode`: mels, or audio through its mel, to audio."""
 
+import sys
 import time
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -92,24 +94,28 @@ def _vocode_all(
         for i, job in enumerate(jobs):
             bar.set_description(job.source.name)
             try:
-                mel, n_samples = _mel_of(job.source, vocoder)
-                began = time.perf_counter()
-                waveform = vocoder(
-                    mel,
-                    schedule,
-                    seed,
-                    length=n_samples,
-                    variance=variance,
-                    precision=dtype,
-                    on_step=lambda n, y: bar.update() and None,
-                ).cpu()  # waits for the device
-                seconds_taken += time.perf_counter() - began
-                job.target.parent.mkdir(parents=True, exist_ok=True)
-                write_audio(job.target, waveform, vocoder.sample_rate, subtype)
+                with warnings.catch_warnings(record=True) as caught:
+                    warnings.simplefilter("always")
+                    mel, n_samples = _mel_of(job.source, vocoder)
+                    began = time.perf_counter()
+                    waveform = vocoder(
+                        mel,
+                        schedule,
+                        seed,
+                        length=n_samples,
+                        variance=variance,
+                        precision=dtype,
+                        on_step=lambda n, y: bar.update() and None,
+                    ).cpu()  # waits for the device
+                    seconds_taken += time.perf_counter() - began
+                    job.target.parent.mkdir(parents=True, exist_ok=True)
+                    write_audio(job.target, waveform, vocoder.sample_rate, subtype)
                 seconds_of_audio += len(waveform) / vocoder.sample_rate
+                for warning in caught:
+                    bar.write(f"{job.source}: {warning.message}", file=sys.stderr)
             except WavegradError as error:
                 failures += 1
-                bar.write(f"{job.source}: {error}")
+                bar.write(f"{job.source}: {error}", file=sys.stderr)
                 bar.n = (i + 1) * schedule.n_steps
     done = len(jobs) - failures
     factor = f"{seconds_taken / seconds_of_audio:.3f}" if seconds_of_audio else "-"

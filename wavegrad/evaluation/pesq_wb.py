@@ -17,6 +17,8 @@ def pesq_wb(reference: Float[Tensor, " n"], generated: Float[Tensor, " m"], samp
     from pesq import PesqError, pesq
 
     reference, generated = aligned(reference, generated, sample_rate)
+    if not (reference.any() and generated.any()):
+        raise AudioError("PESQ: the audio is silent")
     try:
         return float(
             pesq(16000, resampled(reference, sample_rate, 16000), resampled(generated, sample_rate, 16000), "wb")

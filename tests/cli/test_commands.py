@@ -1,0 +1,132 @@
+"""The other commands, help, and exit codes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from tests.cli.conftest import SPEECH
+from tests.reference import lmnt
+from tests.reference.layers import random_state
+from wavegrad import __version__
+from wavegrad.checkpoint import load_model
+
+COMMANDS = ["vocode", "mel", "train", "evaluate", "models", "import-checkpoint"]
+
+
+def test_version(run):
+    assert run("--version").out == f"wavegrad {__version__}\n"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_option_has_a_help_text(run, command):
+    result = run(command, "--help")
+    assert result.code == 0
+    options = result.out.split("Options:")[1]
+    for line in options.splitlines():
+        if line.strip().startswith("-") and "--help" not in line:
+            after = options.split(line)[1].splitlines()
+            described = len(line.strip().split("  ")) > 1 or (len(after) > 1 and after[1].startswith("   "))
+            assert described, f"{command} {line.split()[0]} says nothing"
+
+
+def test_help_is_fast_and_does_not_import_torch():
+    """Under two seconds in a fresh process: what would take longer, torch, is not imported at all."""
+    code = "import sys; sys.argv = ['wavegrad', 'vocode', '--help']\ntry:\n import wavegrad.cli.main as m; m.main()\n"
+    code += "finally:\n assert 'torch' not in sys.modules and 'numpy' not in sys.modules"
+    began = time.process_time(), os.times().children_user
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert "--seed" in result.stdout
+    assert os.times().children_user - began[1] < 2
+
+
+def test_an_error_of_ours_is_a_traceback_and_exit_code_1(model):
+    code = "import sys, wavegrad.vocoder as v, wavegrad.cli.main as m\n"
+    code += "v.Vocoder.find_schedule = None\n"
+    code += f"sys.argv = ['wavegrad', 'vocode', {str(SPEECH)!r}, '-o', 'o', '--model', {model!r}]\n"
+    result = subprocess.run([sys.executable, "-c", code + "m.main()"], capture_output=True, text=True)
+    assert result.returncode == 1
+    assert "Traceback" in result.stderr
+
+
+def test_models_lists_what_ships(run):
+    result = run("models")
+    assert result.code == 0
+    for name in ("small-24k", "the default", "hifigan-22k", "base, large, small, tiny", "public-6"):
+        assert name in result.out
+
+
+def test_training_from_the_command_line(run, tmp_path):
+    small = (
+        "--set",
+        "data.crop_frames=4",
+        "--set",
+        "data.batch_size=1",
+        "--set",
+        "run.steps=2",
+        "--set",
+        "run.valid_synthesis=0",
+    )
+    command = ("train", "recipes/tiny.toml", "--data", SPEECH, "--run", tmp_path / "run", *small)
+    result = run(*command)
+    assert result.code == 0, result.err
+    assert "3 clips" in result.out
+    assert f"--model {tmp_path / 'run' / 'best'}" in result.out
+    assert "resuming at step 2 of 2" in run(*command).out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("recipes/tiny.toml", "--data", "nowhere"), "nowhere is not a folder"),
+        (("recipes/tiny.toml", "--data", "recipes"), "no audio file in recipes"),
+        (("recipes/tny.toml", "--data", "samples"), "tny.toml"),
+        (("recipes/tiny.toml", "--data", "samples", "--set", "data.batchsize=1"), "batch_size"),
+        (("recipes/tiny.toml", "--data", "samples", "--set", "nonsense"), "nonsense"),
+    ],
+)
+def test_mistakes_in_training_get_one_line_and_exit_code_2(run, tmp_path, arguments, message):
+    result = run("train", *arguments, "--run", tmp_path / "run")
+    assert result.code == 2
+    assert message in result.err
+    assert len(result.err.strip().splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_imported_checkpoint_is_a_model(run, tmp_path):
+    torch.save({"model": random_state(lmnt.shapes(**lmnt.SMALL), seed=1)}, tmp_path / "weights.pt")
+    result = run("import-checkpoint", tmp_path / "weights.pt", "--from", "lmnt", "--out", tmp_path / "m")
+    assert result.code == 0, result.err
+    assert load_model(tmp_path / "m").network.config.level_scale == 1
+    result = run("import-checkpoint", SPEECH / "kathleen.flac", "--from", "lmnt", "--out", tmp_path / "n")
+    assert (result.code, "kathleen.flac" in result.err) == (2, True)
+
+
+def test_evaluation_prints_a_table_and_writes_every_figure(run, model, tmp_path):
+    result = run("evaluate", SPEECH / "nathalie.flac", "--model", model, "--steps", "2", "--out", tmp_path / "t.json")
+    assert result.code == 0, result.err
+    table = json.loads((tmp_path / "t.json").read_text())
+    assert list(table) == ["2 steps", "Griffin-Lim"]
+    assert table["Griffin-Lim"][0]["pesq_wb"] > 3 > table["2 steps"][0]["pesq_wb"]
+    assert table["Griffin-Lim"][0]["log_mel_db"] < 2 < table["2 steps"][0]["log_mel_db"]
+    assert "| 2 steps | 1 |" in result.out
+
+
+def test_an_interrupted_vocode_leaves_nothing_half_written(model, tmp_path):
+    """A real process, interrupted in the middle of a thousand steps."""
+    command = [sys.executable, "-m", "wavegrad", "vocode", str(SPEECH / "ljspeech.flac"), "--out", str(tmp_path / "o")]
+    process = subprocess.Popen([*command, "--model", model, "--steps", "100000"], stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    while process.poll() is None and "ljspeech.flac:" not in process.stderr.read(20):
+        pass
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode not in (0, 2)
+    assert "Traceback" not in err
+    assert not list((tmp_path / "o").rglob("*")) if (tmp_path / "o").exists() else True

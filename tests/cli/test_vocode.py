@@ -1,0 +1,149 @@
+"""`wavegrad vocode` and `wavegrad mel` on real files."""
+
+import re
+import shutil
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from tests.cli.conftest import SPEECH
+from wavegrad.diffusion import NoiseSchedule
+
+
+@pytest.fixture
+def short(tmp_path):
+    """A third of a second of speech."""
+    samples, rate = soundfile.read(SPEECH / "kathleen.flac", dtype="float32")
+    path = tmp_path / "short.wav"
+    soundfile.write(path, samples[24000:32001], rate)
+    return path
+
+
+def test_audio_becomes_audio_of_the_same_length(run, model, short, tmp_path):
+    result = run("vocode", short, "--out", tmp_path / "new" / "out.wav", "--model", model)
+    assert result.code == 0, result.err
+    assert soundfile.info(tmp_path / "new" / "out.wav").frames == 8001
+    assert re.fullmatch(r"1 file, 0\.33 s of audio, real-time factor \d+\.\d{3}", result.out.splitlines()[-1])
+
+
+def test_the_seed_decides_and_nothing_else_does(run, model, short, tmp_path):
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        run("vocode", short, "--out", tmp_path / f"{name}.wav", "--model", model, "--seed", seed)
+    a, b, c = ((tmp_path / f"{name}.wav").read_bytes() for name in "abc")
+    assert a == b != c
+
+
+def test_mels_of_both_kinds_become_audio(run, model, short, tmp_path):
+    assert run("mel", short, "--out", tmp_path / "m.npy", "--model", model).code == 0
+    mel = np.load(tmp_path / "m.npy")
+    assert (mel.shape, mel.dtype) == ((128, 26), np.float32)
+    torch.save(torch.from_numpy(mel)[None], tmp_path / "m2.pt")
+    result = run("vocode", tmp_path / "m.npy", tmp_path / "m2.pt", "--out", tmp_path / "o", "--model", model)
+    assert result.code == 0, result.err
+    one, two = (soundfile.read(tmp_path / "o" / name)[0] for name in ("m.wav", "m2.wav"))
+    assert len(one) == 26 * 300
+    assert np.array_equal(one, two)
+
+
+def test_a_folder_keeps_its_tree_and_what_is_done_is_skipped(run, model, short, tmp_path):
+    (tmp_path / "in" / "deep").mkdir(parents=True)
+    shutil.copy(short, tmp_path / "in" / "a.wav")
+    shutil.copy(short, tmp_path / "in" / "deep" / "b.wav")
+    (tmp_path / "in" / "notes.txt").write_text("not audio")
+    command = ("vocode", tmp_path / "in", "--out", tmp_path / "out", "--model", model, "--format", "flac")
+    assert run(*command).out.splitlines()[-1].startswith("2 files, 0.67 s")
+    made = sorted(p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*.*"))
+    assert made == ["a.flac", "deep/b.flac"]
+    (tmp_path / "out" / "a.flac").write_bytes(b"mine")
+    result = run(*command)
+    assert result.code == 0
+    assert "2 of 2 done before, skipped" in result.out
+    assert (tmp_path / "out" / "a.flac").read_bytes() == b"mine"
+    assert run(*command, "--overwrite").code == 0
+    assert soundfile.info(tmp_path / "out" / "a.flac").frames == 8001
+
+
+def test_globs_and_other_rates_and_channels(run, model, short, tmp_path):
+    samples, _ = soundfile.read(short)
+    soundfile.write(tmp_path / "stereo.ogg", np.stack([samples, samples], 1), 16000)
+    result = run("vocode", f"{tmp_path}/*.ogg", "--out", tmp_path / "o", "--model", model)
+    assert result.code == 0, result.err
+    assert soundfile.info(tmp_path / "o" / "stereo.wav").samplerate == 24000
+
+
+def test_one_bad_file_does_not_stop_the_others(run, model, short, tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "a_broken.wav").write_bytes(b"RIFF, or not")
+    np.save(folder / "b_turned.npy", np.zeros((26, 128), np.float32))
+    np.save(folder / "c_nan.npy", np.full((128, 5), np.nan, np.float32))
+    np.save(folder / "d_objects.npy", np.array([{}], dtype=object), allow_pickle=True)
+    (folder / "e_cut.pt").write_bytes(b"")
+    shutil.copy(short, folder / "z_good.wav")
+    result = run("vocode", folder, "--out", tmp_path / "out", "--model", model)
+    assert result.code == 2
+    said = result.out + result.err
+    for name in ("a_broken.wav", "b_turned.npy", "c_nan.npy", "d_objects.npy", "e_cut.pt"):
+        assert name in said
+    assert "transpose it" in said
+    assert "Traceback" not in said
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["z_good.wav"]
+    assert "1 file, 0.33 s" in result.out
+
+
+def test_schedules_by_number_name_and_file(run, model, short, tmp_path):
+    NoiseSchedule.log_snr(1).save(tmp_path / "mine.json")
+    for i, options in enumerate((("--steps", 3), ("--schedule", "2"), ("--schedule", tmp_path / "mine.json"))):
+        result = run("vocode", short, "--out", tmp_path / f"{i}.wav", "--model", model, *options)
+        assert result.code == 0, result.err
+    contents = {(tmp_path / f"{i}.wav").read_bytes() for i in range(3)}
+    assert len(contents) == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--steps", 3, "--schedule", "2"), "exclude each other"),
+        (("--schedule", "public-7"), "public-6"),
+        (("--schedule", "missing.json"), "missing.json"),
+        (("--out", "x.flac", "--subtype", "FLOAT"), "FLAC has no float samples"),
+        (("--out", "x.mp3"), ".mp3"),
+        (("--model", "smal-24k"), "smal-24k"),
+        (("--device", "cuda"), "no GPU"),
+        (("--steps", 0), "greater than or equal to 1"),
+        (("--dtype", "int8"), "int8"),
+    ],
+)
+def test_mistakes_get_one_line_and_exit_code_2(run, model, short, tmp_path, monkeypatch, options, message):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    result = run("vocode", short, "--out", tmp_path / "o", "--model", model, *options)
+    assert result.code == 2
+    assert message in result.err
+    assert "Traceback" not in result.err
+    assert not (tmp_path / "o").exists()
+
+
+def test_clashes_are_refused_before_work_starts(run, model, short, tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        shutil.copy(short, tmp_path / name / "same.wav")
+    paths = (tmp_path / "a" / "same.wav", tmp_path / "b" / "same.wav")
+    result = run("vocode", *paths, "--out", tmp_path / "o", "--model", model)
+    assert result.code == 2
+    assert "would both become" in result.err
+    result = run("vocode", paths[0], "--out", paths[0].parent, "--model", model, "--overwrite")
+    assert result.code == 2
+    assert "would overwrite an input" in result.err
+    result = run("vocode", tmp_path / "nothing.wav", "--out", tmp_path / "o", "--model", model)
+    assert (result.code, "no such file" in result.err) == (2, True)
+    assert not (tmp_path / "o").exists()
+
+
+def test_mels_of_a_preset(run, short, tmp_path):
+    assert run("mel", short, "--out", tmp_path / "m.npy", "--preset", "hifigan-22k").code == 0
+    assert np.load(tmp_path / "m.npy").shape[0] == 80
+    result = run("mel", short, "--out", tmp_path / "n.npy", "--preset", "hifigan")
+    assert (result.code, "hifigan-22k" in result.err) == (2, True)
