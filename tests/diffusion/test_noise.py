@@ -5,6 +5,7 @@ import torch
 from scipy import stats
 
 from wavegrad.diffusion import SeededNoise
+from wavegrad.errors import ConfigError
 
 
 def test_noise_does_not_depend_on_how_it_is_cut():
@@ -21,8 +22,11 @@ def test_noise_of_an_item_does_not_depend_on_its_neighbours():
 
 
 def test_noise_is_standard_normal():
-    """Kolmogorov-Smirnov over 100,000 samples; false alarm 1e-6 (the seed is fixed)."""
-    assert stats.kstest(SeededNoise([0])(1, 100000)[0].numpy(), "norm").pvalue > 1e-6
+    """Kolmogorov-Smirnov and four moments over 100,000 samples; false alarm 1e-6 and 4 x 6e-7 (the seed is fixed)."""
+    noise = SeededNoise([0])(1, 100_000)[0].double()
+    assert stats.kstest(noise.numpy(), "norm").pvalue > 1e-6
+    for power, moment, variance in ((1, 0, 1), (2, 1, 2), (3, 0, 15), (4, 3, 96)):
+        assert abs((noise**power).mean() - moment) < 5 * (variance / 100_000) ** 0.5
 
 
 @pytest.mark.parametrize(
@@ -36,3 +40,19 @@ def test_other_seeds_steps_and_places_are_uncorrelated(a, b):
 
 def test_precision_changes_the_type_and_not_the_values():
     assert torch.equal(SeededNoise([0], dtype=torch.float64)(1, 100), SeededNoise([0])(1, 100).double())
+
+
+@pytest.mark.parametrize("arguments", [(-1, 10, 0), (1, -10, 0), (1, 10, -1)])
+def test_negative_places_are_refused(arguments):
+    with pytest.raises(ConfigError, match="none may be negative"):
+        SeededNoise([0])(*arguments)
+
+
+def test_a_batch_without_items_is_refused():
+    with pytest.raises(ConfigError, match="no seeds"):
+        SeededNoise([])
+
+
+@pytest.mark.gpu
+def test_noise_is_the_same_on_every_device():
+    assert torch.equal(SeededNoise([7], "cuda")(3, 5000, 100).cpu(), SeededNoise([7])(3, 5000, 100))

@@ -1,5 +1,6 @@
 """Schedules: definitions, round trips, refusals."""
 
+import inspect
 import math
 import warnings
 
@@ -114,7 +115,13 @@ def test_a_sub_schedule_keeps_the_levels():
         (lambda: named_schedule("public6"), "did you mean 'public-6'"),
         (lambda: NoiseSchedule.from_dict({"betas": ["a"]}, "x.json"), "x.json"),
         (lambda: NoiseSchedule.from_dict({"format_version": 99, "betas": [0.1]}, "x.json"), "newer"),
-        (lambda: NoiseSchedule.from_dict({}, "x.json"), "x.json: no noise schedule"),
+        (lambda: NoiseSchedule.from_dict({}, "x.json"), "x.json: a noise schedule needs at least one beta"),
+        (lambda: NoiseSchedule.from_dict([0.1], "x.json"), "x.json: expected a table"),
+        (lambda: NoiseSchedule.from_dict({"beta": [0.1]}, "x.json"), "key beta: .*did you mean 'betas'"),
+        (lambda: NoiseSchedule.from_dict({"betas": [0.1], "noise_levels": [0.9]}, "x.json"), "x.json: .* contradict"),
+        (lambda: NoiseSchedule.from_dict({"betas": [0.1, True]}, "x.json"), "True"),
+        (lambda: NoiseSchedule.from_noise_levels([0.5, float("nan")]), "l_2 is nan"),
+        (lambda: NoiseSchedule.cosine(10, largest_beta=1.0), "beta_10 .* is 1"),
     ],
 )
 def test_nonsense_is_refused_by_value(make, message):
@@ -138,6 +145,27 @@ def test_a_schedule_is_a_value():
     assert hash(schedule) == hash(named_schedule("public-6"))
     with pytest.raises(AttributeError):
         schedule.betas = (0.1,)  # type: ignore[misc]
+
+
+def test_any_sequence_of_betas_becomes_a_tuple():
+    initialise = inspect.unwrap(NoiseSchedule.__init__)  # without the tests' own type checks
+    for betas in ([0.1, 0.2], torch.tensor([0.1, 0.2], dtype=torch.float64)):
+        schedule = object.__new__(NoiseSchedule)
+        initialise(schedule, betas)
+        assert schedule == NoiseSchedule((0.1, 0.2))
+        assert hash(schedule) == hash(NoiseSchedule((0.1, 0.2)))
+
+
+@given(st.integers(1, 60), st.data())
+def test_strides_rise_and_keep_the_last_level(n_steps, data):
+    part = NoiseSchedule.linear(1e-3, 0.1, n_steps).strided(n := data.draw(st.integers(1, n_steps)))
+    assert part.n_steps == n
+    assert part.terminal_level == pytest.approx(NoiseSchedule.linear(1e-3, 0.1, n_steps).terminal_level)
+
+
+def test_the_list_of_schedules_cannot_be_changed():
+    with pytest.raises(TypeError):
+        SCHEDULES["public-6"] = named_schedule("diffwave-6")  # type: ignore[index]
 
 
 @pytest.mark.parametrize("name", SCHEDULES)

@@ -1,10 +1,14 @@
 """What the network is trained on: noise levels, mixtures, the loss."""
 
+import inspect
+
+import numpy as np
 import pytest
 import torch
 from scipy import stats
 
 from wavegrad.diffusion import NoiseSchedule, diffuse, draw_noise_levels, noise_loss
+from wavegrad.errors import ConfigError
 
 
 @pytest.mark.parametrize("n_steps", [1, 4, 50])
@@ -16,8 +20,6 @@ def test_levels_follow_algorithm_1(n_steps):
     borders = schedule.noise_levels.flip(0).numpy()
 
     def cumulative(x):
-        import numpy as np
-
         return np.interp(x, borders, np.linspace(0, 1, n_steps + 1))
 
     assert stats.kstest(levels.double().numpy(), cumulative).pvalue > 1e-6
@@ -29,6 +31,13 @@ def test_the_cleanest_interval_is_drawn_too():
     levels = draw_noise_levels(schedule, 3000, torch.Generator().manual_seed(0))
     share = (levels > schedule.noise_levels[1]).float().mean()
     assert abs(share - 1 / 3) < 5 * (2 / 9 / 3000) ** 0.5  # five standard deviations: false alarm 6e-7
+
+
+def test_no_level_rounds_to_1():
+    """Level 1 has no noise in the mixture, yet some to predict; all of these are nearer to 1 than float32 gets."""
+    levels = draw_noise_levels(NoiseSchedule((1e-9,)), 100, torch.Generator().manual_seed(0))
+    assert (levels < 1).all()
+    assert ((1 - levels.square()).sqrt() > 0).all()
 
 
 def test_a_mixture_has_the_mean_and_variance_of_the_process():
@@ -47,3 +56,16 @@ def test_losses_are_means_over_the_samples_that_count():
     assert noise_loss(noise, predicted, mask, "l2").item() == pytest.approx(14 / 3)
     assert noise_loss(noise, predicted).item() == pytest.approx(33 / 6)
     assert noise_loss(noise, predicted, torch.zeros_like(mask)).item() == 0
+
+
+def test_masked_samples_have_no_gradient():
+    predicted = torch.randn(1, 4, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    noise_loss(torch.zeros(1, 4), predicted, torch.tensor([[True, False, True, False]])).backward()
+    assert predicted.grad is not None
+    assert (predicted.grad != 0).tolist() == [[True, False, True, False]]
+
+
+def test_unknown_norms_are_refused():
+    loss = inspect.unwrap(noise_loss)  # without the tests' own type checks
+    with pytest.raises(ConfigError, match="unknown norm 'l3'"):
+        loss(torch.zeros(1, 1), torch.zeros(1, 1), norm="l3")

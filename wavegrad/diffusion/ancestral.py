@@ -1,13 +1,13 @@
 """The ancestral sampler: WaveGrad's Algorithm 2."""
 
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 
 from wavegrad.diffusion.noise import SeededNoise
 from wavegrad.diffusion.schedule import NoiseSchedule, warn_of_terminal_level
-from wavegrad.errors import WavegradError
+from wavegrad.errors import ConfigError, WavegradError, unknown
 from wavegrad.shapes import PredictNoise, Waveform
 
 Variance = Literal["posterior", "beta"]
@@ -30,7 +30,8 @@ def ancestral_sample(
         predict_noise: epsilon_theta(y, noise_level) with its condition bound; `batch time`, ` batch` -> `batch time`.
         schedule: N steps; step n uses beta_n and sqrt(alpha_bar_n).
         n_samples: length of the result.
-        seeds: one for each item of the batch; an item depends on its own seed only.
+        seeds: one for each item of the batch; an item depends on its own seed only. y_N is `SeededNoise` of step N, and
+            the z that goes into y_n that of step n.
         variance: sigma_n^2: "posterior", (1 - alpha_bar_{n-1}) / (1 - alpha_bar_n) beta_n, is the paper's; "beta" is
         beta_n, the
             larger choice of DDPM (Ho et al. 2020, sec. 3.2).
@@ -42,11 +43,14 @@ def ancestral_sample(
         y_0, `batch time`.
 
     Raises:
-        WavegradError: a prediction is not finite; the message names the step.
+        ConfigError: no seeds, or an unknown variance.
+        WavegradError: a prediction is not finite, or not of the shape of y; the message names the step.
 
     Warns:
         ScheduleWarning: sqrt(alpha_bar_N) is so large that pure noise is a wrong start.
     """
+    if variance not in get_args(Variance):
+        raise ConfigError(unknown("variance", variance, get_args(Variance)))
     warn_of_terminal_level(schedule)
     noise = SeededNoise(seeds, device, dtype)
     betas, alphas, alpha_bars = schedule.betas_tensor, schedule.alphas, schedule.alpha_bars
@@ -55,8 +59,7 @@ def ancestral_sample(
         beta, alpha, alpha_bar = (x[n - 1].item() for x in (betas, alphas, alpha_bars))
         level = torch.full((len(y),), alpha_bar**0.5, dtype=dtype, device=device)
         predicted = predict_noise(y, level).to(dtype)
-        if not torch.isfinite(predicted).all():
-            raise WavegradError(f"the network's prediction is not finite at refinement step {n} of {schedule.n_steps}")
+        _check(predicted, y, f"at refinement step {n} of {schedule.n_steps}")
         y = (y - (1 - alpha) / (1 - alpha_bar) ** 0.5 * predicted) / alpha**0.5
         if n > 1:
             inner = alpha_bars[n - 2].item()
@@ -65,3 +68,11 @@ def ancestral_sample(
         if on_step is not None:
             on_step(n, y)
     return y
+
+
+def _check(predicted: torch.Tensor, y: torch.Tensor, where: str) -> None:
+    if predicted.shape != y.shape:
+        raise WavegradError(f"the prediction has shape {tuple(predicted.shape)}, y has {tuple(y.shape)} {where}")
+    if not torch.isfinite(predicted).all():
+        items = (~torch.isfinite(predicted)).any(dim=1).nonzero().flatten().tolist()
+        raise WavegradError(f"the network's prediction is not finite {where} (items {items} of the batch)")

@@ -4,7 +4,7 @@ import json
 import math
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,12 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
+from wavegrad import config
 from wavegrad.errors import ConfigError
 
 FORMAT_VERSION = 1
 FAR_FROM_NOISE = 0.3
-"""sqrt(alpha_bar_N) above this earns a warning: a tenth of the power that the network expects is missing at the
-start."""
+"""sqrt(alpha_bar_N) above this earns a warning: the network takes more than 9 % of the start's power for signal."""
 
 
 class ScheduleWarning(UserWarning):
@@ -29,16 +29,21 @@ class ScheduleWarning(UserWarning):
 class NoiseSchedule:
     """beta_1 ... beta_N of a diffusion process, from the cleanest step to the noisiest.
 
+    Args:
+        betas: any sequence of numbers inside (0, 1); kept as a tuple.
+        name: for people and messages.
+        provenance: where it comes from.
+
     Raises:
-        ConfigError: no beta, or one that is not finite and inside (0, 1).
+        ConfigError: no beta, or one that is not inside (0, 1).
     """
 
     betas: tuple[float, ...]
     name: str = "custom"
     provenance: str = ""
-    """Where it comes from."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "betas", tuple(float(beta) for beta in self.betas))
         if not self.betas:
             raise ConfigError("a noise schedule needs at least one beta")
         for n, beta in enumerate(self.betas, start=1):
@@ -79,14 +84,14 @@ class NoiseSchedule:
 
     @classmethod
     def linear(cls, beta_1: float, beta_n: float, n_steps: int) -> "NoiseSchedule":
-        """Betas evenly spaced from beta_1 to beta_n (DDPM, Ho et al. 2020, sec. 4)."""
+        """Betas evenly spaced from beta_1 to beta_n; one step takes beta_1 (DDPM, Ho et al. 2020, sec. 4)."""
         _check_steps(n_steps)
         betas = torch.linspace(beta_1, beta_n, n_steps, dtype=torch.float64)
         return cls(tuple(betas.tolist()), f"linear({beta_1:g}, {beta_n:g}, {n_steps})")
 
     @classmethod
     def geometric(cls, beta_1: float, beta_n: float, n_steps: int) -> "NoiseSchedule":
-        """Betas with a constant ratio from beta_1 to beta_n."""
+        """Betas with a constant ratio from beta_1 to beta_n; one step takes beta_1."""
         _check_steps(n_steps)
         for name, beta in (("beta_1", beta_1), ("beta_n", beta_n)):
             if not 0 < beta < 1:
@@ -105,16 +110,28 @@ class NoiseSchedule:
 
     @classmethod
     def cosine(cls, n_steps: int, offset: float = 0.008, largest_beta: float = 0.999) -> "NoiseSchedule":
-        """alpha_bar = cos^2((n / N + offset) / (1 + offset) pi / 2), normalised (Nichol and Dhariwal 2021, eq. 17)."""
+        """alpha_bar = cos^2((n / N + offset) / (1 + offset) pi / 2), normalised (Nichol and Dhariwal 2021, eq. 17).
+
+        Args:
+            n_steps: N.
+            offset: s of the paper; it keeps beta_1 from vanishing.
+            largest_beta: betas are cut there: the last one would be 1.
+        """
         _check_steps(n_steps)
         t = torch.arange(n_steps + 1, dtype=torch.float64) / n_steps
         curve = torch.cos((t + offset) / (1 + offset) * math.pi / 2).square()
         betas = (1 - curve[1:] / curve[:-1]).clamp(max=largest_beta)
-        return cls(tuple(betas.tolist()), f"cosine({n_steps})")
+        return cls(tuple(betas.tolist()), f"cosine({n_steps}, {offset:g}, {largest_beta:g})")
 
     @classmethod
     def log_snr(cls, n_steps: int, first_db: float = 40.0, last_db: float = -22.0) -> "NoiseSchedule":
-        """Levels evenly spaced in log-SNR = 10 log10(alpha_bar / (1 - alpha_bar)), dB: for data of unit variance."""
+        """Levels evenly spaced in log-SNR, for data of unit variance; one step takes last_db.
+
+        Args:
+            n_steps: N.
+            first_db: 10 log10(alpha_bar / (1 - alpha_bar)) of level 1, dB: the noise before the last step.
+            last_db: that of level N, dB; -22 is sqrt(alpha_bar_N) = 0.08, as in WaveGrad's training schedule.
+        """
         _check_steps(n_steps)
         db = torch.linspace(first_db, last_db, n_steps, dtype=torch.float64)
         db = db if n_steps > 1 else torch.tensor([last_db], dtype=torch.float64)
@@ -151,13 +168,14 @@ class NoiseSchedule:
         return replace(part, name=f"{self.name}[{len(steps)}]", provenance=f"steps {list(steps)} of {self.name}")
 
     def strided(self, n_steps: int) -> "NoiseSchedule":
-        """`n_steps` of this schedule's levels, evenly spaced, the last one kept."""
+        """`n_steps` of this schedule's levels, evenly spaced, the last one kept (Nichol and Dhariwal 2021, sec. 4)."""
         if not 1 <= n_steps <= self.n_steps:
             raise ConfigError(f"{n_steps} steps of a schedule of {self.n_steps}; 1 to {self.n_steps} are possible")
-        return self.sub_schedule([round((i + 1) * self.n_steps / n_steps) for i in range(n_steps)])
+        part = self.sub_schedule([round((i + 1) * self.n_steps / n_steps) for i in range(n_steps)])
+        return replace(part, provenance=f"{n_steps} levels of {self.name}, evenly spaced")
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON form; `noise_levels` are for the reader, the betas count."""
+        """JSON form. The noise levels are there for the reader: they follow from the betas."""
         return {
             "format_version": FORMAT_VERSION,
             "name": self.name,
@@ -167,25 +185,16 @@ class NoiseSchedule:
         }
 
     @classmethod
-    def from_dict(cls, data: dict[str, Any], where: str = "schedule") -> "NoiseSchedule":
-        """Undo `to_dict`; "betas" or "noise_levels" is enough.
+    def from_dict(cls, data: object, where: str = "schedule") -> "NoiseSchedule":
+        """Undo `to_dict`. Either of "betas" and "noise_levels" is enough; both must agree.
 
         Raises:
-            ConfigError: another format version, missing or malformed fields, with `where` in front.
+            ConfigError: a newer format, unknown, missing or malformed keys, or nonsense, with `where` in front.
         """
-        try:
-            if data.get("format_version", FORMAT_VERSION) > FORMAT_VERSION:
-                raise ConfigError(
-                    f"format {data['format_version']} is newer than {FORMAT_VERSION}; upgrade the package"
-                )
-            name, provenance = str(data.get("name", "custom")), str(data.get("provenance", ""))
-            if "betas" in data:
-                return cls(tuple(float(b) for b in data["betas"]), name, provenance)
-            return cls.from_noise_levels([float(level) for level in data["noise_levels"]], name, provenance)
-        except ConfigError as error:
-            raise ConfigError(f"{where}: {error}") from error
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise ConfigError(f'{where}: no noise schedule; {{"betas": [1e-4, ...]}} is what is expected') from error
+        version = data.get("format_version") if isinstance(data, Mapping) else None
+        if isinstance(version, int) and version > FORMAT_VERSION:
+            raise ConfigError(f"{where}: format {version} is newer than {FORMAT_VERSION}; upgrade the package")
+        return config.from_dict(_Table, data, where).schedule(where)
 
     def save(self, path: str | Path) -> None:
         """Write the JSON form, whole or not at all."""
@@ -205,15 +214,39 @@ class NoiseSchedule:
         return cls.from_dict(data, str(path))
 
 
+@dataclass(frozen=True)
+class _Table:
+    """What a JSON file may hold."""
+
+    format_version: int = FORMAT_VERSION
+    name: str = "custom"
+    provenance: str = ""
+    betas: tuple[float, ...] | None = None
+    noise_levels: tuple[float, ...] | None = None
+
+    def schedule(self, where: str) -> NoiseSchedule:
+        try:
+            if self.betas is None:
+                return NoiseSchedule.from_noise_levels(self.noise_levels or (), self.name, self.provenance)
+            schedule = NoiseSchedule(self.betas, self.name, self.provenance)
+        except ConfigError as error:
+            raise ConfigError(f"{where}: {error}") from error
+        if self.noise_levels is not None:
+            levels = torch.tensor(self.noise_levels, dtype=torch.float64)
+            expected = schedule.noise_levels[1:]
+            if levels.shape != expected.shape or not torch.allclose(levels, expected, rtol=1e-6, atol=0):
+                raise ConfigError(f"{where}: noise_levels and betas contradict each other; leave one of them out")
+        return schedule
+
+
 def warn_of_terminal_level(schedule: NoiseSchedule) -> None:
-    """Warn where sampling starts from pure noise while the network is told that much of it is signal."""
+    """Warn, in the name of the caller's caller, of a start that is not what the network is told it is."""
     level = schedule.terminal_level
     if level > FAR_FROM_NOISE:
         warnings.warn(
             f"schedule {schedule.name!r} ends at sqrt(alpha_bar) = {level:.3f}: sampling starts from pure noise, but "
-            f"the network "
-            f"is told that {level:.0%} of the amplitude is signal; end the schedule closer to 0, or expect a wrong "
-            f"level",
+            f"the network is told that {level:.0%} of the amplitude is signal; end the schedule closer to 0, or expect "
+            "a wrong loudness and noise",
             ScheduleWarning,
             stacklevel=3,
         )
