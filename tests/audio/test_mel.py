@@ -57,6 +57,20 @@ def test_ten_times_the_gain_shifts_the_logarithm(name: str) -> None:
     torch.testing.assert_close(mel(10 * waveform), mel(waveform) + per_decade)
 
 
+@pytest.mark.parametrize(
+    ("log", "power", "units_per_neper"),
+    [
+        ("log10", 1.0, 1 / math.log(10)),
+        ("log10", 2.0, 1 / math.log(10)),
+        ("db", 1.0, 20 / math.log(10)),
+        ("db", 2.0, 10 / math.log(10)),
+    ],
+)
+def test_logarithms_differ_by_a_factor(log: Any, power: float, units_per_neper: float) -> None:
+    natural, other = (MelSpectrogram(replace(SMALL, log=kind, power=power)) for kind in ("ln", log))
+    torch.testing.assert_close(other(noise(1, 200)), units_per_neper * natural(noise(1, 200)))
+
+
 def test_a_batch_is_its_items() -> None:
     mel = MelSpectrogram(mel_preset("wavegrad-24k"))
     waveforms = noise(3, 6000).float()
