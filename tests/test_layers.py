@@ -62,11 +62,16 @@ def imports(source: str, package: str) -> Iterator[Import]:
             parents = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
             home = ".".join([*parents, *([node.module] if node.module else [])])
             yield from (Import(node.lineno, f"{home}.{alias.name}", inside) for alias in node.names)
-        inside = inside or isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+        inside = inside or isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)) or _for_types(node)
         for child in ast.iter_child_nodes(node):
             yield from walk(child, inside)
 
     return walk(ast.parse(source), False)
+
+
+def _for_types(node: ast.AST) -> bool:
+    """`if TYPE_CHECKING:`, which is never run."""
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
 
 
 def violations(package: Path, libraries: dict[str, set[str]]) -> list[str]:

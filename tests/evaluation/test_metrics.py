@@ -82,7 +82,7 @@ def test_hiss_is_measured_where_the_reference_is_silent():
 
 @pytest.mark.parametrize("preset", ["wavegrad-24k", "hifigan-22k", "lmnt-22k", "speecht5-16k"])
 def test_griffin_lim_finds_the_mel_again(speech, preset):
-    """Frames x hop samples whose bands, before the logarithm, are those that were asked for to 10 %."""
+    """Frames x hop samples whose bands, before the logarithm, are those that were asked for to 20 % after 16 rounds."""
     config = mel_preset(preset)
     rate = config.sample_rate
     waveform = torch.from_numpy(librosa.resample(speech.numpy(), orig_sr=24000, target_sr=rate))
@@ -91,7 +91,7 @@ def test_griffin_lim_finds_the_mel_again(speech, preset):
     assert len(generated) == mel.shape[2] * config.hop_length
     again = MelSpectrogram(config)(generated[None])[:, :, : mel.shape[2]]
     loud, other = band_values(mel, config), band_values(again, config)
-    assert (loud - other).abs().sum() < 0.1 * loud.sum()
+    assert (loud - other).abs().sum() < 0.2 * loud.sum()
 
 
 def test_lengths_that_do_not_belong_together_are_refused(speech):

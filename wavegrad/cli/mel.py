@@ -31,8 +31,8 @@ def mel(
     from tqdm import tqdm
 
     from wavegrad.audio import MelSpectrogram, mel_preset, read_audio
+    from wavegrad.audio.mel_file import write_mel
     from wavegrad.checkpoint import load_config, resolve_model
-    from wavegrad.cli.mel_files import write_mel
 
     config = mel_preset(preset) if preset is not None else load_config(resolve_model(model)).mel
     front_end = MelSpectrogram(config)

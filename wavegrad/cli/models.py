@@ -6,20 +6,20 @@ import typer
 def models() -> None:
     """List the shipped models, the mel presets, the network presets and the noise schedules."""
     from wavegrad.audio import MEL_PRESETS
-    from wavegrad.checkpoint import default_model, load_model, shipped_models
+    from wavegrad.checkpoint import default_model, load_config, shipped_models
     from wavegrad.diffusion import SCHEDULES
     from wavegrad.network import NETWORKS
 
     typer.echo("Models (--model):")
     for name, directory in shipped_models().items():
-        m = load_model(directory)
-        n_parameters = sum(p.numel() for p in m.network.parameters())
+        config = load_config(directory)
         mark = ", the default" if name == default_model() else ""
         typer.echo(
-            f"  {name}: {m.mel_config.sample_rate} Hz, {m.mel_config.n_mels} bands, hop {m.mel_config.hop_length}, "
-            f"{n_parameters / 1e6:.1f} M parameters{mark}"
+            f"  {name}: {config.mel.sample_rate} Hz, {config.mel.n_mels} bands, hop {config.mel.hop_length}, "
+            f"{config.weights.n_parameters / 1e6:.1f} M parameters{mark}"
         )
-        typer.echo(f"    schedules: {', '.join(m.schedules)} (default {m.default_schedule})")
+        names = sorted((path.stem for path in (directory / "schedules").glob("*.json")), key=lambda n: (len(n), n))
+        typer.echo(f"    schedules: {', '.join(names)} (default {config.default_schedule})")
     typer.echo("Mel presets (recipes; --preset of `wavegrad mel`):")
     for name, preset in MEL_PRESETS.items():
         c = preset.config

@@ -129,7 +129,7 @@ def _mel_of(path: Path, vocoder: "Vocoder") -> "tuple[Float[Tensor, 'n_mels fram
     import torch.nn.functional as F
 
     from wavegrad.audio.io import read_audio
-    from wavegrad.cli.mel_files import read_mel
+    from wavegrad.audio.mel_file import read_mel
 
     if path.suffix.lower() in MELS:
         return read_mel(path, vocoder.n_mels), None
