@@ -131,7 +131,6 @@ def test_a_file_that_was_cut_off_is_read_with_a_warning(tmp_path: Path, suffix: 
 
 @pytest.mark.parametrize("kept", [20, 100, 17000, -10])
 def test_a_flac_file_that_was_cut_off_is_refused(tmp_path: Path, kept: int) -> None:
-    """With a reason, even where libsndfile gives none."""
     path = tmp_path / "cut.flac"
     soundfile.write(path, 0.1 * np.random.default_rng(0).standard_normal(24000), 24000)
     path.write_bytes(path.read_bytes()[:kept])

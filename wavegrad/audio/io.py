@@ -151,7 +151,7 @@ def _check_is_file(path: str | Path) -> None:
 
 
 def _unreadable(path: str | Path, error: soundfile.LibsndfileError) -> AudioError:
-    return AudioError(f"{path}: cannot be read as audio: {error.error_string or 'it is damaged or was cut off'}")
+    return AudioError(f"{path}: cannot be read as audio: {error.error_string}")
 
 
 def _is_cut_riff(path: str | Path) -> bool:
