@@ -14,12 +14,13 @@ ROOT = Path(__file__).parents[1]
 EVERYTHING = "everything"
 BASICS = {"errors", "shapes", "config"}
 PARTS = {"audio", "network", "diffusion"}
-VOCODER = {"checkpoint", *PARTS, *BASICS}
+VOCODER = {"checkpoint", "device", *PARTS, *BASICS}
 
 LAYERS: dict[str, set[str]] = {
     "errors": set(),
     "shapes": set(),
     "config": {"errors"},
+    "device": {"errors"},
     "audio": BASICS,
     "network": BASICS,
     "diffusion": BASICS,

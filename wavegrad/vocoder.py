@@ -1,12 +1,10 @@
 """The vocoder: front-end, network and noise process in one immutable value."""
 
-import contextlib
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -17,12 +15,11 @@ from wavegrad.audio.mel import MelConfig, MelSpectrogram
 from wavegrad.audio.mel_check import check_mel
 from wavegrad.audio.prior import PriorConfig, colour, prior_gains
 from wavegrad.checkpoint import Model, load_model, resolve_model, save_model
+from wavegrad.device import Precision, autocast
 from wavegrad.diffusion import SCHEDULES, NoiseSchedule, Variance, ancestral_sample, named_schedule
 from wavegrad.errors import AudioError, CheckpointError, ConfigError, unknown
 from wavegrad.network import WaveGrad
 from wavegrad.shapes import Mel, NoiseLevel, PredictNoise, Waveform
-
-Precision = Literal["float32", "bfloat16", "float16"]
 
 
 def standard_schedules() -> dict[str, NoiseSchedule]:
@@ -228,16 +225,10 @@ class Vocoder:
         """The network with its condition bound."""
 
         def predict_noise(y: Waveform, noise_level: NoiseLevel) -> Waveform:
-            with _autocast(self.device, precision):
+            with autocast(self.device, precision):
                 return self.network(y, mel, noise_level).float()
 
         return predict_noise
-
-
-def _autocast(device: torch.device, precision: Precision) -> contextlib.AbstractContextManager[object]:
-    if precision == "float32":
-        return contextlib.nullcontext()
-    return torch.autocast(device.type, torch.bfloat16 if precision == "bfloat16" else torch.float16)
 
 
 def _seeds(seed: int | Sequence[int], n_items: int) -> list[int]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wavegrad.cli.files import AUDIO, plan
-from wavegrad.cli.options import Device, Model, Seed, Threads, choose_device, set_threads
+from wavegrad.cli.options import Device, Model, Seed, Threads, set_threads
 from wavegrad.errors import AudioError, ConfigError
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def evaluate(
     counts = _counts(steps)
     set_threads(threads)
     from wavegrad.audio.io import read_audio
+    from wavegrad.device import choose_device
     from wavegrad.evaluation import evaluate_clip, markdown_table
     from wavegrad.vocoder import Vocoder
 

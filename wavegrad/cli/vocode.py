@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from wavegrad.cli.files import AUDIO, MELS, Job, not_all_done, plan, still_to_do
-from wavegrad.cli.options import Device, Model, Seed, Threads, choose_device, set_threads
+from wavegrad.cli.options import Device, Model, Seed, Threads, set_threads
 from wavegrad.errors import ConfigError, WavegradError
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ def vocode(
     if not jobs:
         return
     set_threads(threads)
+    from wavegrad.device import choose_device
     from wavegrad.vocoder import Vocoder
 
     vocoder = Vocoder.from_pretrained(model).to(choose_device(device))

@@ -1,13 +1,14 @@
 """What changes while training, and the step that changes it."""
 
-import contextlib
 import hashlib
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 
 from wavegrad.config import to_dict
-from wavegrad.errors import CheckpointError, ConfigError, TrainingError
+from wavegrad.device import Precision, autocast, choose_device
+from wavegrad.errors import CheckpointError, TrainingError
 from wavegrad.network import WaveGrad
 from wavegrad.training.data import Clip, CropSampler, context_samples
 from wavegrad.training.ema import Ema
@@ -127,27 +128,11 @@ class Trainer:
         )
 
 
-def choose_device(name: str) -> torch.device:
-    """ "auto" is the GPU where there is one.
-
-    Raises:
-        ConfigError: "cuda" without a GPU.
-    """
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("device is 'cuda', but PyTorch sees no GPU here; use 'cpu' or 'auto'")
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
-
-
-def choose_precision(name: str, device: torch.device) -> torch.dtype:
+def choose_precision(name: Literal["auto", "float32", "bfloat16"], device: torch.device) -> Precision:
     """ "auto" is bfloat16 on GPUs that have it, else float32 (on CPUs without bfloat16 units it is slower)."""
     if name == "auto":
-        name = "bfloat16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "float32"
-    return torch.bfloat16 if name == "bfloat16" else torch.float32
-
-
-def autocast(device: torch.device, precision: torch.dtype) -> contextlib.AbstractContextManager[object]:
-    """Autocast to bfloat16, or nothing for float32."""
-    return contextlib.nullcontext() if precision == torch.float32 else torch.autocast(device.type, precision)
+        return "bfloat16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "float32"
+    return name
 
 
 def _mix(*numbers: int) -> int:
