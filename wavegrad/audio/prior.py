@@ -5,10 +5,9 @@ A prior is a gain for every coefficient of an orthogonal lapped transform, read 
 and the colour of the sound; `colour` undoes it at the end, exactly. So schedules, losses and samplers are the standard
 ones, a quiet passage is as well resolved as a loud one, and silence stays silent.
 
-"standard" is WaveGrad's white noise. "energy" gives every frame one gain (PriorGrad, Lee et al. 2022, arXiv "
-"2106.06406). "spectral"
-follows the spectral envelope (SpecGrad, Koizumi et al. 2022, arXiv 2203.16749). Differs from SpecGrad: its filter is a
-short-time Fourier one and is inverted approximately; the lapped transform inverts to rounding.
+"standard" is WaveGrad's white noise. "energy" gives every frame one gain (PriorGrad, Lee et al. 2022, arXiv
+2106.06406). "spectral" follows the spectral envelope (SpecGrad, Koizumi et al. 2022, arXiv 2203.16749). Differs from
+SpecGrad: its filter is a short-time Fourier one, inverted approximately; the lapped transform inverts to rounding.
 """
 
 from dataclasses import dataclass

@@ -33,8 +33,7 @@ def ancestral_sample(
         seeds: one for each item of the batch; an item depends on its own seed only. y_N is `SeededNoise` of step N, and
             the z that goes into y_n that of step n.
         variance: sigma_n^2: "posterior", (1 - alpha_bar_{n-1}) / (1 - alpha_bar_n) beta_n, is the paper's; "beta" is
-        beta_n, the
-            larger choice of DDPM (Ho et al. 2020, sec. 3.2).
+            beta_n, the larger choice of DDPM (Ho et al. 2020, sec. 3.2).
         device: where the state lives.
         dtype: precision of the state.
         on_step: called after every step with n and y_{n-1}.

@@ -123,8 +123,7 @@ class Trainer:
         named = ", ".join(culprits or sorted(set(names)))
         return (
             f"step {self.step}: loss {loss}, gradient norm {norm}: not finite, with {named}; the state before this "
-            f"step "
-            "is saved; look at these clips, or lower optimizer.learning_rate"
+            "step is saved; look at these clips, or lower optimizer.learning_rate"
         )
 
 
