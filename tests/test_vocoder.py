@@ -1,6 +1,7 @@
 """The vocoder: the same audio for the same arguments, whatever was called before or lies next to it."""
 
 import json
+import math
 from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from wavegrad.audio.prior import PriorConfig, prior_gains, whiten
 from wavegrad.diffusion import SCHEDULES, NoiseSchedule, Variance, named_schedule
 from wavegrad.errors import AudioError, CheckpointError, ConfigError
 from wavegrad.network import WaveGrad, network_preset
-from wavegrad.vocoder import Vocoder
+from wavegrad.vocoder import Vocoder, generic_schedule
 
 MEL = mel_preset("wavegrad-24k")
 HOP = MEL.hop_length
@@ -176,7 +177,7 @@ def test_schedules_are_found(vocoder: Vocoder) -> None:
     assert six.find_schedule(mine) is mine
     assert six.find_schedule("best") is mine
     assert six.find_schedule(3) is mine
-    assert six.find_schedule(7) == NoiseSchedule.log_snr(7)
+    assert six.find_schedule(7) == generic_schedule(7, six.prior)
     name = next(iter(SCHEDULES))
     assert six.find_schedule(name) == named_schedule(name)
     with pytest.raises(ConfigError, match=r"unknown schedule 'bets': did you mean 'best'\?.*6"):
@@ -274,3 +275,10 @@ def test_threads_may_share_a_vocoder(vocoder: Vocoder, mel: Tensor) -> None:
     with ThreadPoolExecutor(2) as pool:
         together = list(pool.map(lambda call: vocoder(mel, *call), calls))
     assert all(torch.equal(a, b) for a, b in zip(alone, together, strict=True))
+
+
+def test_new_vocoders_leave_less_noise_to_the_last_step_where_quiet_parts_are_not_whitened():
+    """Level 1 of the generic schedules: 60 dB above the noise for the standard prior, 40 for the others."""
+    for kind, db in (("standard", 60.0), ("energy", 40.0), ("spectral", 40.0)):
+        level = generic_schedule(6, PriorConfig(kind)).noise_levels[1].item()
+        assert 10 * math.log10(level**2 / (1 - level**2)) == pytest.approx(db)

@@ -22,9 +22,18 @@ from wavegrad.network import WaveGrad
 from wavegrad.shapes import Mel, NoiseLevel, PredictNoise, Waveform
 
 
-def standard_schedules() -> dict[str, NoiseSchedule]:
-    """What a new vocoder comes with: 6, 25, 50 and 1000 steps, evenly spaced in log-SNR."""
-    return {str(n): NoiseSchedule.log_snr(n) for n in (6, 25, 50, 1000)}
+def generic_schedule(n_steps: int, prior: PriorConfig) -> NoiseSchedule:
+    """A schedule of any length for a prior, evenly spaced in log-SNR.
+
+    A whitened waveform has unit variance at every instant, and noise 40 dB below it may be left to the last step. With
+    the standard prior that would drown the quiet parts of the raw waveform: 60 dB, WaveGrad's beta_1 = 1e-6.
+    """
+    return NoiseSchedule.log_snr(n_steps, 60.0 if prior.kind == "standard" else 40.0)
+
+
+def standard_schedules(prior: PriorConfig) -> dict[str, NoiseSchedule]:
+    """What a new vocoder comes with: 6, 25, 50 and 1000 steps."""
+    return {str(n): generic_schedule(n, prior) for n in (6, 25, 50, 1000)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +44,7 @@ class Vocoder:
         mel_config: the front-end the network was trained with.
         network: the noise estimator; it is copied, so that training on does not reach into the vocoder.
         prior: the noise that the refinement starts from, as in training.
-        schedules: the noise schedules that the model knows by name.
+        schedules: the noise schedules that the model knows by name; left out, `standard_schedules`.
         default_schedule: the one that is used when none is asked for.
         card: text of the model card (Markdown).
 
@@ -46,11 +55,13 @@ class Vocoder:
     mel_config: MelConfig
     network: WaveGrad
     prior: PriorConfig = PriorConfig()
-    schedules: Mapping[str, NoiseSchedule] = field(default_factory=standard_schedules)
+    schedules: Mapping[str, NoiseSchedule] = field(default_factory=dict)
     default_schedule: str = "6"
     card: str = ""
 
     def __post_init__(self) -> None:
+        if not self.schedules:
+            object.__setattr__(self, "schedules", standard_schedules(self.prior))
         config = self.network.config
         config.check_hop(self.mel_config.hop_length)
         if config.n_mels != self.mel_config.n_mels:
@@ -134,7 +145,7 @@ class Vocoder:
         Args:
             mel: `batch n_mels frames`, or `n_mels frames` for one item, in the convention of `mel_config`.
             schedule: a schedule; the name of one of the model's, or else of wavegrad.diffusion; a number of steps (the
-                model's schedule of that length, or else `NoiseSchedule.log_snr`); left out, the model's default.
+                model's schedule of that length, or else `generic_schedule`); left out, the model's default.
             seed: of the noise. Item i of a batch gets seed + i, or seed[i]: no item depends on its neighbours.
             length: samples to keep, or one number for each item (the shorter ones end in zeros).
             variance: sigma_n^2 of Algorithm 2: "posterior" is the paper's, "beta" the larger one of DDPM.
@@ -214,7 +225,7 @@ class Vocoder:
             return default
         if isinstance(schedule, int):
             known = (s for s in (default, *self.schedules.values()) if s.n_steps == schedule)
-            return next(known, None) or NoiseSchedule.log_snr(schedule)
+            return next(known, None) or generic_schedule(schedule, self.prior)
         if schedule in self.schedules:
             return self.schedules[schedule]
         if schedule in SCHEDULES:
