@@ -61,6 +61,12 @@ def test_base_and_large_have_the_sizes_of_their_description() -> None:
     assert n_parameters(network_preset("large")) == strided + more == 28_241_249
 
 
+def test_small_and_tiny_stay_as_they_are() -> None:
+    """Models of these sizes are shipped, and saved by users."""
+    assert n_parameters(network_preset("small")) == 2_118_417
+    assert n_parameters(network_preset("tiny")) == 47_197
+
+
 def operations(config: WaveGradConfig, n_frames: int = 2) -> int:
     """Of one call, per sample."""
     with torch.random.fork_rng():
