@@ -20,7 +20,7 @@ class Job:
 
 
 def plan(inputs: Iterable[str], out: Path, kinds: tuple[str, ...], suffix: str) -> list[Job]:
-    """Files, folders (searched at any depth) and globs, with their outputs.
+    """What `find` finds, with its outputs. Files that lie in an `out` inside an input folder are no inputs.
 
     Args:
         inputs: as on the command line.
@@ -29,12 +29,11 @@ def plan(inputs: Iterable[str], out: Path, kinds: tuple[str, ...], suffix: str) 
         suffix: of the outputs inside a folder.
 
     Raises:
-        ConfigError: an input that is not there, nothing found, or outputs that would overwrite each other or an input.
+        ConfigError: an input that is not there or empty, outputs that would overwrite each other or an input, or that
+            cannot be written because of a file in their way.
     """
     inputs = list(inputs)
-    found = [pair for text in inputs for pair in _expand(text, kinds)]
-    if not found:
-        raise ConfigError(f"no input found in {', '.join(inputs)}; files with {' '.join(kinds)} are read")
+    found = find(inputs, kinds, out)
     if len(inputs) == len(found) == 1 and Path(inputs[0]).is_file() and out.suffix and not out.is_dir():
         if out.suffix.lower() != suffix:
             raise ConfigError(f"{out} ends in {out.suffix!r}, but {suffix!r} is written; rename it, or name a folder")
@@ -42,16 +41,38 @@ def plan(inputs: Iterable[str], out: Path, kinds: tuple[str, ...], suffix: str) 
     else:
         jobs = [Job(source, out / relative.with_suffix(suffix)) for source, relative in found]
     _check_clashes(jobs)
+    _check_folders(jobs)
     return jobs
 
 
-def _expand(text: str, kinds: tuple[str, ...]) -> list[tuple[Path, Path]]:
-    """(file, its path below the output folder) for one argument."""
+def find(inputs: Iterable[str], kinds: tuple[str, ...], without: Path | None = None) -> list[tuple[Path, Path]]:
+    """Files, folders (searched at any depth) and globs as (file, its path below the argument).
+
+    Args:
+        inputs: as on the command line.
+        kinds: suffixes that count inside folders and globs.
+        without: a folder; inside an input folder, what lies in it does not count.
+
+    Raises:
+        ConfigError: an input that is not there, or in which there is nothing.
+    """
+    found = []
+    for text in inputs:
+        files = _expand(text, kinds, without)
+        if not files:
+            raise ConfigError(f"no input found in {text}; files with {' '.join(kinds)} are read")
+        found += files
+    return found
+
+
+def _expand(text: str, kinds: tuple[str, ...], without: Path | None) -> list[tuple[Path, Path]]:
     path = Path(text)
     if path.is_file():
         return [(path, Path(path.name))]
     if path.is_dir():
         files = sorted(p for p in path.rglob("*") if p.suffix.lower() in kinds and p.is_file())
+        if without is not None and path.resolve() in without.resolve().parents:
+            files = [p for p in files if without.resolve() not in p.resolve().parents]
         return [(p, p.relative_to(path)) for p in files]
     if glob.has_magic(text):
         files = sorted(Path(p) for p in glob.glob(text, recursive=True))
@@ -71,6 +92,16 @@ def _check_clashes(jobs: list[Job]) -> None:
                 f"{seen[target]} and {job.source} would both become {job.target}; use separate --out folders"
             )
         seen[target] = job.source
+
+
+def _check_folders(jobs: list[Job]) -> None:
+    for folder in {job.target.parent for job in jobs}:
+        nearest = next(p for p in (folder, *folder.parents) if p.exists())
+        if not nearest.is_dir():
+            raise ConfigError(f"{nearest} is a file, not a folder; choose another --out")
+    for job in jobs:
+        if job.target.is_dir():
+            raise ConfigError(f"{job.target} is a folder, and would have to become a file; choose another --out")
 
 
 def still_to_do(jobs: list[Job], overwrite: bool) -> list[Job]:

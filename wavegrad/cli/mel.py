@@ -1,5 +1,6 @@
 """`wavegrad mel`: audio to mels."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -43,6 +44,6 @@ def mel(
             write_mel(job.target, front_end(waveform[None])[0])
         except WavegradError as error:
             failures += 1
-            tqdm.write(f"{job.source}: {error}")
+            tqdm.write(f"{job.source}: {error}", file=sys.stderr)
     typer.echo(f"{len(jobs) - failures} mels: {config.n_mels} bands, {config.sample_rate} Hz, hop {config.hop_length}")
     not_all_done(failures)

@@ -24,4 +24,5 @@ def pesq_wb(reference: Float[Tensor, " n"], generated: Float[Tensor, " m"], samp
             pesq(16000, resampled(reference, sample_rate, 16000), resampled(generated, sample_rate, 16000), "wb")
         )
     except PesqError as error:
-        raise AudioError(f"PESQ: {error}") from error
+        reason = error.args[0] if error.args else type(error).__name__
+        raise AudioError(f"PESQ: {reason.decode() if isinstance(reason, bytes) else reason}") from error
