@@ -164,8 +164,8 @@ def _card(layout: Layout, path: Path, data: Mapping[str, Any]) -> str:
 Imported from `{path.name}`, a checkpoint of {layout.repository}{trained}. What it was trained on, and under which
 licence its weights may be used, the file does not say: ask where it comes from.
 
-Its network differs from the paper's: {layout.resampling} interpolation instead of strided convolutions in the DBlocks,
-other dilations, noise levels multiplied by {layout.level_scale:g} before they are embedded. `config.json` has it all.
+Where its network differs from the paper's, `config.json` says so: `downsampling`, `upsampling`, `ublock_dilations`
+and `level_scale`.
 {layout.remark}
 """
 
