@@ -17,7 +17,7 @@ class ModelRecipe:
     """Front-end, network and prior."""
 
     mel: str
-    """Mel preset, for example "wavegrad-24k" (`wavegrad models --mels` lists them)."""
+    """Mel preset, for example "wavegrad-24k" (`wavegrad models` lists them)."""
     network: str
     """Network preset: "base", "large", "small" or "tiny"."""
     factors: tuple[int, ...] | None = None

@@ -1,0 +1,77 @@
+"""Mel files: what is refused, and that nothing in them is run."""
+
+import io
+import pickle
+import random
+import warnings
+
+import numpy as np
+import pytest
+import torch
+
+from wavegrad.audio.mel_file import read_mel, write_mel
+from wavegrad.errors import AudioError
+
+
+def test_a_damaged_pickle_is_an_audio_error_whatever_its_bytes_spell(tmp_path):
+    """Some spelt an AssertionError or an IndexError, which ended the whole batch."""
+    intact = io.BytesIO()
+    torch.save(torch.zeros(128, 5), intact, _use_new_zipfile_serialization=False)
+    rng, refused = random.Random(0), 0
+    for _ in range(200):
+        damaged = bytearray(intact.getvalue())
+        for _ in range(4):
+            damaged[rng.randrange(500)] = rng.randrange(256)
+        (tmp_path / "m.pt").write_bytes(damaged)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of torch, about the same bytes
+            try:
+                read_mel(tmp_path / "m.pt", 128)
+            except AudioError:
+                refused += 1
+    assert refused > 100
+
+
+class Payload:
+    """Would run code on unpickling."""
+
+    def __reduce__(self):
+        return (print, ("run",))
+
+
+def test_no_code_in_a_mel_file_is_run(tmp_path, capsys):
+    (tmp_path / "m.pt").write_bytes(pickle.dumps(Payload(), protocol=2))
+    np.save(tmp_path / "m.npy", np.array(Payload(), dtype=object), allow_pickle=True)
+    for name in ("m.pt", "m.npy"):
+        with pytest.raises(AudioError, match="cannot be read as a mel"):
+            read_mel(tmp_path / name, 128)
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.zeros((5, 128), np.float32), r"shape \(5, 128\).*transpose it"),
+        (np.zeros((1, 5, 128), np.float32), r"shape \(1, 5, 128\).*transpose it"),
+        (np.zeros((2, 128, 5), np.float32), r"shape \(2, 128, 5\); \(128, frames\) is expected$"),
+        (np.zeros(128, np.float32), r"shape \(128,\); \(128, frames\) is expected$"),
+        (np.zeros((80, 5), np.float32), r"shape \(80, 5\); \(128, frames\) is expected$"),
+        (np.zeros((128, 5), np.complex64), "complex numbers"),
+        (np.full((128, 5), "x"), "cannot be read as a mel"),
+    ],
+)
+def test_an_array_that_is_no_mel_is_refused(tmp_path, array, message):
+    np.save(tmp_path / "m.npy", array)
+    with pytest.raises(AudioError, match=message):
+        read_mel(tmp_path / "m.npy", 128)
+
+
+def test_a_mel_that_cannot_be_written_whole_leaves_nothing(tmp_path, monkeypatch):
+    def interrupted(file, array):
+        file.write(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(np, "save", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_mel(tmp_path / "m.npy", torch.zeros(128, 5))
+    assert list(tmp_path.iterdir()) == []
