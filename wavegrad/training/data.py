@@ -15,6 +15,7 @@ from wavegrad.audio.io import read_audio
 from wavegrad.audio.mel import MelConfig
 from wavegrad.errors import AudioError, TrainingError
 from wavegrad.shapes import Mask
+from wavegrad.training.bank import ClipBank
 from wavegrad.training.recipe import DataRecipe
 
 SUFFIXES = {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64"}
@@ -37,6 +38,8 @@ class Crops:
     mask: Mask
     """True where a sample of the crop (without its context) belongs to the clip."""
     gains: Float[Tensor, " batch"]
+    share: float = 1.0
+    """Counting samples of these crops over those of the whole step: the weight of their mean loss."""
 
 
 def find_clips(folder: Path) -> list[Path]:
@@ -94,37 +97,49 @@ def context_samples(mel: MelConfig) -> int:
 
 
 class CropSampler:
-    """Draws crops: every crop of the corpus is equally likely, and step `n` is the same whenever it is asked for."""
+    """Draws crops: every crop of the corpus is equally likely, and step `n` is the same whenever it is asked for.
 
-    def __init__(self, clips: list[Clip], mel: MelConfig, recipe: DataRecipe, seed: int):
+    What is drawn depends on (seed, step) alone; ranks and micro-batches take their parts of it.
+    """
+
+    def __init__(
+        self,
+        clips: list[Clip],
+        mel: MelConfig,
+        recipe: DataRecipe,
+        seed: int,
+        device: torch.device = torch.device("cpu"),  # noqa: B008 (a value, not a state)
+    ):
         self.clips = clips
         self.recipe = recipe
         self.seed = seed
         self.hop = mel.hop_length
         self.context = context_samples(mel)
-        n_starts = [max(1, len(c.pcm) // self.hop - recipe.crop_frames + 1) for c in clips]
-        self._ends = np.cumsum(n_starts)
+        self._n_samples = recipe.crop_frames * self.hop
+        self._bank = ClipBank([c.pcm for c in clips], self._n_samples + self.context, device)
+        self._ends = np.cumsum(np.maximum(1, self._bank.lengths // self.hop - recipe.crop_frames + 1))
 
     def draw(self, step: int, part: int = 0, n_parts: int = 1) -> Crops:
-        """Part `part` of the crops of a step (gradient accumulation draws several parts)."""
+        """Part `part` of the crops of a step, on the device of the corpus."""
         rng = np.random.default_rng((self.seed, step))
         n = self.recipe.batch_size
         picks = rng.integers(self._ends[-1], size=n)
-        gains = rng.uniform(*self.recipe.gain_db, size=n)
+        gains_db = rng.uniform(*self.recipe.gain_db, size=n)
+        clips = np.searchsorted(self._ends, picks, side="right")
+        starts = (picks - np.concatenate(([0], self._ends))[clips]) * self.hop
+        counted = np.clip(self._bank.lengths[clips] - starts, 0, self._n_samples)
         chosen = slice(part * n // n_parts, (part + 1) * n // n_parts)
-        crops = [self._crop(int(p), float(g)) for p, g in zip(picks[chosen], gains[chosen], strict=True)]
-        names, windows, masks, factors = zip(*crops, strict=True)
-        return Crops(names, torch.stack(windows), torch.stack(masks), torch.tensor(factors))
-
-    def _crop(self, pick: int, gain_db: float) -> tuple[str, Tensor, Tensor, float]:
-        index = int(np.searchsorted(self._ends, pick, side="right"))
-        clip = self.clips[index]
-        start = (pick - (int(self._ends[index - 1]) if index else 0)) * self.hop
-        stop = start + self.recipe.crop_frames * self.hop
-        window = clip.pcm[max(0, start - self.context) : stop + self.context].float() / 32767
-        window = torch.nn.functional.pad(
-            window, (max(0, self.context - start), max(0, stop + self.context - len(clip.pcm)))
+        windows = self._bank.windows(clips[chosen], starts[chosen] - self.context, self._n_samples + 2 * self.context)
+        return Crops(
+            tuple(self.clips[i].name for i in clips[chosen]),
+            windows,
+            torch.arange(self._n_samples) < torch.from_numpy(counted[chosen])[:, None],
+            _gains(windows, gains_db[chosen]),
+            float(counted[chosen].sum() / max(1, counted.sum())),
         )
-        mask = torch.arange(start, stop) < len(clip.pcm)
-        gain = min(10 ** (gain_db / 20), 1 / max(window.abs().max().item(), 1e-5))
-        return clip.name, window, mask, gain
+
+
+def _gains(windows: Float[Tensor, "batch window"], gains_db: np.ndarray) -> Float[Tensor, " batch"]:
+    """The gains asked for, as factors, but none that would take a sample out of [-1, 1]."""
+    wanted = torch.from_numpy(10 ** (gains_db / 20)).float().to(windows.device, non_blocking=True)
+    return wanted.minimum(1 / windows.abs().amax(1).clamp(min=1e-5))

@@ -1,0 +1,43 @@
+"""A corpus in one tensor, so that the crops of a batch are one indexed read, on whatever device it lies."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int16, Int64
+from torch import Tensor
+
+
+class ClipBank:
+    """16-bit clips end to end, with `gap` zeros before, between and behind them.
+
+    Two bytes a sample: an hour of 24 kHz speech takes 173 MB.
+    """
+
+    def __init__(self, clips: Sequence[Int16[Tensor, " time"]], gap: int, device: torch.device):
+        self.lengths = np.array([len(c) for c in clips])
+        self.gap = gap
+        self._starts = gap + np.concatenate(([0], np.cumsum(self.lengths + gap)[:-1]))
+        silence = torch.zeros(gap, dtype=torch.int16)
+        pieces = [silence, *(piece for clip in clips for piece in (clip, silence))]
+        self._pcm = torch.cat(pieces).to(device)
+
+    def windows(self, clips: np.ndarray, begins: np.ndarray, n_samples: int) -> Float[Tensor, "batch {n_samples}"]:
+        """Samples [begin, begin + n_samples) of each clip, in [-1, 1], zeros beyond its ends; on the bank's device.
+
+        Args:
+            clips: index of each clip.
+            begins: first sample wanted; it may be as far as `gap` before the clip.
+            n_samples: length of the windows; none may reach further than `gap` past the end of its clip.
+        """
+        assert (begins >= -self.gap).all()
+        assert (begins + n_samples <= self.lengths[clips] + self.gap).all()
+        first = self._to_device(torch.from_numpy(self._starts[clips] + begins))
+        positions = first[:, None] + torch.arange(n_samples, device=self._pcm.device)
+        return self._pcm[positions].float() / 32767
+
+    def _to_device(self, x: Int64[Tensor, " batch"]) -> Int64[Tensor, " batch"]:
+        """Without making the host wait for the device."""
+        if self._pcm.device.type == "cpu":
+            return x
+        return x.pin_memory().to(self._pcm.device, non_blocking=True)
