@@ -77,7 +77,7 @@ def test_training_from_the_command_line(run, tmp_path):
         "--set",
         "run.valid_synthesis=0",
     )
-    command = ("train", "recipes/tiny.toml", "--data", SPEECH, "--run", tmp_path / "run", *small)
+    command = ("train", "recipes/tiny.toml", "--data", SPEECH, "--run-dir", tmp_path / "run", *small)
     result = run(*command)
     assert result.code == 0, result.err
     assert "3 clips" in result.out
@@ -96,7 +96,7 @@ def test_training_from_the_command_line(run, tmp_path):
     ],
 )
 def test_mistakes_in_training_get_one_line_and_exit_code_2(run, tmp_path, arguments, message):
-    result = run("train", *arguments, "--run", tmp_path / "run")
+    result = run("train", *arguments, "--run-dir", tmp_path / "run")
     assert result.code == 2
     assert message in result.err
     assert len(result.err.strip().splitlines()) == 1

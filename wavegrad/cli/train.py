@@ -9,7 +9,9 @@ import typer
 def train(
     recipe: Annotated[str, typer.Argument(help="Recipe file, for example recipes/small-24k.toml.")],
     data: Annotated[Path, typer.Option(help="Folder of audio files, searched at any depth.")],
-    run: Annotated[Path, typer.Option(help="Folder for checkpoints, log and the best model; the same one resumes.")],
+    run: Annotated[
+        Path, typer.Option("--run-dir", help="Folder for checkpoints, log and the best model; the same one resumes.")
+    ],
     valid: Annotated[
         Path | None, typer.Option(help="Folder of validation clips; left out: some of the data are held out.")
     ] = None,

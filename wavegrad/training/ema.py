@@ -3,6 +3,8 @@
 import copy
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from wavegrad.network import WaveGrad
 
@@ -16,8 +18,11 @@ class Ema:
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
 
     @torch.no_grad()
-    def update(self, network: WaveGrad, step: int) -> None:
-        """Take in the weights after optimiser step `step` (0, 1, ...)."""
+    def update(self, network: WaveGrad, step: int, skip: Float[Tensor, ""]) -> None:
+        """Take in the weights after optimiser step `step` (0, 1, ...); nothing where `skip` is 1, on the device."""
         decay = min(self.decay, (1 + step) / (10 + step))
-        for average, weight in zip(self.network.parameters(), network.parameters(), strict=True):
-            average.lerp_(weight, 1 - decay)
+        averages: list[Tensor] = list(self.network.parameters())
+        weights: list[Tensor] = list(network.parameters())
+        change = torch._foreach_sub(weights, averages)
+        torch._foreach_mul_(change, (1 - decay) * (1 - skip))
+        torch._foreach_add_(averages, change)

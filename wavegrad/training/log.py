@@ -34,9 +34,8 @@ class RunLog:
         if self._board is not None:
             self._board.close()
 
-    def step(self, loss: float) -> None:
+    def step(self) -> None:
         """Move the bar on by one step."""
-        self._bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
         self._bar.update()
 
     def say(self, line: str) -> None:
@@ -51,6 +50,8 @@ class RunLog:
             "seconds": round(time.monotonic() - self._began, 1),
             **{k: v if math.isfinite(v) else None for k, v in values.items()},
         }
+        if "loss" in values:
+            self._bar.set_postfix(loss=f"{values['loss']:.4f}", refresh=False)
         self._file.write(json.dumps(record) + "\n")
         self._file.flush()
         if self._board is not None:
@@ -69,6 +70,30 @@ class RunLog:
         if self._path.exists():
             lines = self._path.read_text(encoding="utf-8").splitlines(keepends=True)
             self._path.write_text("".join(x for x in lines if _step_of(x) <= start), encoding="utf-8")
+
+
+class MuteLog:
+    """The log of a process that is not the first: nothing is written."""
+
+    def __enter__(self) -> "MuteLog":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+    def step(self) -> None:
+        pass
+
+    def say(self, line: str) -> None:
+        pass
+
+    def write(self, step: int, group: str, values: dict[str, float]) -> None:
+        pass
+
+    def audio(self, step: int, name: str, waveform: Float[Tensor, " time"], sample_rate: int) -> None:
+        pass
 
 
 def spectrogram_picture(waveform: Float[Tensor, " time"]) -> Float[Tensor, "1 height width"]:

@@ -6,14 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from wavegrad.config import save_toml, to_dict
+from wavegrad.device import choose_device
 from wavegrad.errors import ConfigError, TrainingError
 from wavegrad.training.corpus import load_corpora
-from wavegrad.training.log import RunLog
+from wavegrad.training.log import MuteLog, RunLog
 from wavegrad.training.recipe import Recipe
 from wavegrad.training.state import load_newest, save_state
 from wavegrad.training.stop import StopSignal
-from wavegrad.training.trainer import Trainer
+from wavegrad.training.trainer import StepReport, Trainer
 from wavegrad.training.validation import Validator
+from wavegrad.training.world import World, joined_world
 
 FREE_TO_CHANGE = {"run"}
 """Sections of a recipe that may differ when a run is taken up again; all of it but the seed."""
@@ -34,6 +36,8 @@ def train(
 ) -> Outcome:
     """Train, or go on training, in the folder `run`.
 
+    Started by torchrun, all processes train together on the same folders, and the first one logs, validates and saves.
+
     Args:
         recipe: what to train.
         data: folder of audio files, searched recursively.
@@ -46,46 +50,76 @@ def train(
         TrainingError: no usable clip, or a loss or gradient that is not finite.
         CheckpointError: there are checkpoints, and none can be read.
     """
+    with joined_world(choose_device(recipe.run.device).type == "cuda") as world:
+        return _train(recipe, data, run, valid, say if world.is_first else _unheard, world)
+
+
+def _train(
+    recipe: Recipe, data: Path, run: Path, valid: Path | None, say: Callable[[str], None], world: World
+) -> Outcome:
     state = load_newest(run / "checkpoints", say)
     if state is not None:
         check_same_recipe(state.recipe, to_dict(recipe), run)
     corpora = load_corpora(recipe, data, valid, say)
-    run.mkdir(parents=True, exist_ok=True)
-    save_toml(to_dict(recipe), run / "recipe.toml")
-    trainer = Trainer(recipe, corpora.train)
+    trainer = Trainer(recipe, corpora.train, world)
     if state is not None:
         trainer.restore(state)
         say(f"resuming at step {trainer.step} of {recipe.run.steps}")
+    if world.is_first:
+        run.mkdir(parents=True, exist_ok=True)
+        save_toml(to_dict(recipe), run / "recipe.toml")
     return _run(trainer, Validator(recipe, corpora.valid, trainer.preprocess), run)
 
 
 def _run(trainer: Trainer, validator: Validator, run: Path) -> Outcome:
     every = trainer.recipe.run
-    best_loss = trainer.best_loss
-    with StopSignal() as stop, RunLog(run, trainer.step, every.steps) as log:
-        while trainer.step < every.steps and not stop.asked:
-            try:
-                report = trainer.train_step()
-            except TrainingError:
-                _save(trainer, run)  # the weights from before the step
-                raise
-            log.step(report.loss)
-            if trainer.step % every.log_every == 0:
-                log.write(trainer.step, "train", vars(report))
-            if trainer.step % every.validate_every == 0 or trainer.step == every.steps:
-                _validate(trainer, validator, log, run)
-            if trainer.step % every.checkpoint_every == 0 or trainer.best_loss < best_loss:
-                best_loss = trainer.best_loss
+    first = trainer.world.is_first
+    with StopSignal() as stop, RunLog(run, trainer.step, every.steps) if first else MuteLog() as log:
+        report = None
+        while trainer.step < every.steps and not _asked_to_stop(stop, trainer):
+            report = trainer.train_step()
+            log.step()
+            is_last = trainer.step == every.steps
+            logs = trainer.step % every.log_every == 0
+            validates = trainer.step % every.validate_every == 0 or is_last
+            saves = trainer.step % every.checkpoint_every == 0 or is_last
+            if logs or validates or saves:
+                _check(trainer, report, run)
+            if logs:
+                log.write(trainer.step, "train", report.read())
+            if validates and first:
+                saves = _validate(trainer, validator, log, run) or saves
+            if saves and first:
                 _save(trainer, run)
-        _save(trainer, run)
         finished = trainer.step >= every.steps
+        if not finished and report is not None:
+            _check(trainer, report, run)
+            if first:
+                _save(trainer, run)
         log.say(f"{'finished' if finished else 'stopped; the same command goes on'} at step {trainer.step}")
     return Outcome(trainer.step, finished)
 
 
-def _validate(trainer: Trainer, validator: Validator, log: RunLog, run: Path) -> None:
+def _asked_to_stop(stop: StopSignal, trainer: Trainer) -> bool:
+    """All processes must stop after the same step; they agree when a log line is due, since that waits anyway."""
+    if trainer.world.size == 1:
+        return stop.asked
+    return trainer.step % trainer.recipe.run.log_every == 0 and trainer.world.any(stop.asked, trainer.device)
+
+
+def _check(trainer: Trainer, report: StepReport, run: Path) -> None:
+    """Where something was not finite: save the weights from before that step, and stop with TrainingError."""
+    try:
+        trainer.check(report)
+    except TrainingError:
+        if trainer.world.is_first:
+            _save(trainer, run)
+        raise
+
+
+def _validate(trainer: Trainer, validator: Validator, log: RunLog | MuteLog, run: Path) -> bool:
     """Measure the averaged weights; keep them as a model directory: `last`, and `best` when the loss is the lowest
-    yet."""
+    yet (then true is returned)."""
     vocoder = trainer.vocoder()
     result = validator(trainer.ema.network, vocoder)
     log.write(trainer.step, "valid", result.record())
@@ -93,13 +127,19 @@ def _validate(trainer: Trainer, validator: Validator, log: RunLog, run: Path) ->
     for name, waveform in result.audio.items():
         log.audio(trainer.step, name, waveform, vocoder.sample_rate)
     vocoder.save_pretrained(run / "last")
-    if result.loss < trainer.best_loss:
-        trainer.best_loss = result.loss
-        vocoder.save_pretrained(run / "best")
+    if result.loss >= trainer.best_loss:
+        return False
+    trainer.best_loss = result.loss
+    vocoder.save_pretrained(run / "best")
+    return True
 
 
 def _save(trainer: Trainer, run: Path) -> None:
     save_state(trainer.state(), run / "checkpoints", trainer.recipe.run.keep_checkpoints)
+
+
+def _unheard(line: str) -> None:
+    """What a process says that is not the first."""
 
 
 def check_same_recipe(saved: dict[str, Any], asked: dict[str, Any], run: Path) -> None:

@@ -3,7 +3,8 @@
 import math
 
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from wavegrad.training.recipe import OptimizerRecipe
 
@@ -14,6 +15,24 @@ def build_optimizer(network: nn.Module, recipe: OptimizerRecipe) -> torch.optim.
     return kind(
         network.parameters(), lr=recipe.learning_rate, betas=recipe.betas, weight_decay=recipe.weight_decay, fused=True
     )
+
+
+def update(optimizer: torch.optim.Optimizer, rate: float, skip: Float[Tensor, ""]) -> None:
+    """One step of `build_optimizer`'s optimiser at a learning rate.
+
+    Where `skip` is 1, on the device, nothing changes, not even the optimiser's count of steps: the fused kernels have
+    this for gradient scaling, and it spares the host a wait for "was all finite?".
+    """
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    optimizer.grad_scale = None  # type: ignore[attr-defined]
+    optimizer.found_inf = skip  # type: ignore[attr-defined]
+    optimizer.step()
+
+
+def steps_taken(optimizer: torch.optim.Optimizer) -> int:
+    """Steps since the optimiser was new, those that were skipped not counted; waits for the device."""
+    return next((int(state["step"].item()) for state in optimizer.state.values()), 0)
 
 
 def learning_rate(step: int, total_steps: int, recipe: OptimizerRecipe) -> float:

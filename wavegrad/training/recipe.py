@@ -135,8 +135,13 @@ class RunRecipe:
     """"auto": the GPU where there is one."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Precision of the network's arithmetic; weights and loss stay float32. "auto": bfloat16 on GPUs that have it."""
+    corpus_on_device: bool = True
+    """Keep the corpus where the network is, 2 bytes a sample (173 MB an hour at 24 kHz), and crop it there; false: in
+    the memory of the host, for a corpus that does not fit on the GPU."""
+    compile: bool = False
+    """Compile the network with torch.compile: worth it on a GPU; on CPUs it gained nothing."""
     accumulate: int = 1
-    """Micro-batches per step; batch_size must be a multiple of it."""
+    """Micro-batches per step and process; batch_size must be a multiple of it times the number of processes."""
     log_every: int = 20
     """Steps between two lines of log.jsonl."""
     validate_every: int = 1000

@@ -1,77 +1,108 @@
 """What changes while training, and the step that changes it."""
 
+import contextlib
 import hashlib
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from wavegrad.config import to_dict
 from wavegrad.device import Precision, autocast, choose_device
-from wavegrad.errors import CheckpointError, TrainingError
+from wavegrad.errors import CheckpointError, ConfigError, TrainingError
 from wavegrad.network import WaveGrad
 from wavegrad.training.data import Clip, CropSampler, context_samples
 from wavegrad.training.ema import Ema
-from wavegrad.training.optimizer import build_optimizer, learning_rate
+from wavegrad.training.optimizer import build_optimizer, learning_rate, steps_taken, update
 from wavegrad.training.recipe import Recipe
 from wavegrad.training.state import TrainingState
 from wavegrad.training.step import Preprocessor, draw_targets, loss_at
+from wavegrad.training.world import World
 from wavegrad.vocoder import Vocoder
 
 
 @dataclass(frozen=True)
 class StepReport:
-    """Figures of one step."""
+    """Figures of one step, still on the device: to read one is to wait for the step."""
 
-    loss: float
-    gradient_norm: float
+    loss: Float[Tensor, ""]
+    gradient_norm: Float[Tensor, ""]
     """Before clipping."""
     learning_rate: float
 
+    def read(self) -> dict[str, float]:
+        """All of them as numbers."""
+        return {
+            "loss": self.loss.item(),
+            "gradient_norm": self.gradient_norm.item(),
+            "learning_rate": self.learning_rate,
+        }
+
 
 class Trainer:
-    """Network, averaged network, optimiser and step counter; randomness is a function of (seed, step)."""
+    """Network, averaged network, optimiser and step counter; randomness is a function of (seed, step).
 
-    def __init__(self, recipe: Recipe, clips: list[Clip]):
+    Every rank of a world has one. They start from the same weights, take their parts of the same batch, add up their
+    gradients, and so stay equal.
+    """
+
+    def __init__(self, recipe: Recipe, clips: list[Clip], world: World | None = None):
         mel = recipe.model.mel_config()
-        context = context_samples(mel)
+        self.world = world or World()
+        self.n_parts = check_parts(recipe, self.world)
         self.recipe = recipe
         self.device = choose_device(recipe.run.device)
         self.precision = choose_precision(recipe.run.precision, self.device)
         self.schedule = recipe.schedule.schedule()
-        self.sampler = CropSampler(clips, mel, recipe.data, recipe.run.seed)
-        self.preprocess = Preprocessor(mel, recipe.model.prior, context, self.device)
+        bank_device = self.device if recipe.run.corpus_on_device else torch.device("cpu")
+        self.sampler = CropSampler(clips, mel, recipe.data, recipe.run.seed, bank_device)
+        self.preprocess = Preprocessor(mel, recipe.model.prior, context_samples(mel), self.device)
         with torch.random.fork_rng():
             torch.manual_seed(recipe.run.seed)
             self.network = WaveGrad(recipe.model.network_config()).to(self.device)
+        self._predict = self._wrapped()
         self.ema = Ema(self.network, recipe.optimizer.ema_decay)
         self.optimizer = build_optimizer(self.network, recipe.optimizer)
         self.step = 0
         self.best_loss = float("inf")
+        self._broken = torch.zeros((), device=self.device)  # 1 from the first step on that was not finite
 
     def train_step(self) -> StepReport:
-        """One optimiser step over all micro-batches.
+        """One optimiser step over all micro-batches. The host does not wait for the device.
 
-        Raises:
-            TrainingError: the loss or the gradient is not finite; the weights are those from before the step.
+        A loss or gradient that is not finite changes nothing, nor does any step after it: the optimiser skips the
+        update on the device, and `check` tells.
         """
-        recipe, n_parts = self.recipe.optimizer, self.recipe.run.accumulate
+        recipe = self.recipe.optimizer
         rate = learning_rate(self.step, self.recipe.run.steps, recipe)
         self.optimizer.zero_grad(set_to_none=True)
         total = torch.zeros((), device=self.device)
-        for part in range(n_parts):
-            loss = self._loss(part, n_parts) / n_parts
-            loss.backward()
+        for i in range(self.recipe.run.accumulate):
+            last = i == self.recipe.run.accumulate - 1
+            with contextlib.nullcontext() if last else self._without_exchange():
+                loss = self._loss(self.world.rank * self.recipe.run.accumulate + i, self.n_parts)
+                (loss * self.world.size).backward()  # the exchange takes the mean over the ranks
             total += loss.detach()
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), recipe.clip_norm)
-        if not (torch.isfinite(total) and torch.isfinite(norm)):
-            raise TrainingError(self._not_finite(total.item(), norm.item()))
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.optimizer.step()
-        self.ema.update(self.network, self.step)
+        self.world.sum(total)
+        self._broken = torch.maximum(self._broken, (~(total + norm).isfinite()).float())
+        update(self.optimizer, rate, skip=self._broken)
+        self.ema.update(self.network, self.step, skip=self._broken)
         self.step += 1
-        return StepReport(total.item(), norm.item(), rate)
+        return StepReport(total, norm, rate)
+
+    def check(self, report: StepReport) -> None:
+        """Wait for the device and see that all was finite up to this step.
+
+        Raises:
+            TrainingError: it was not; the weights are those from before the first bad step.
+        """
+        if self._broken.item():
+            self.step = steps_taken(self.optimizer)
+            raise TrainingError(self._not_finite(report.loss.item(), report.gradient_norm.item()))
 
     def state(self) -> TrainingState:
         """A snapshot that `restore` takes."""
@@ -104,15 +135,29 @@ class Trainer:
         model = self.recipe.model
         return Vocoder(model.mel_config(), self.ema.network, model.prior, default_schedule=model.default_schedule)
 
-    def _loss(self, part: int, n_parts: int) -> torch.Tensor:
-        """Loss of one micro-batch. Noise is drawn for the whole step and cut, so that accumulation changes nothing."""
+    def _wrapped(self) -> nn.Module:
+        """The network as the loss calls it: compiled where the recipe says so, its gradients added up over the
+        ranks."""
+        predict: nn.Module = torch.compile(self.network) if self.recipe.run.compile else self.network  # type: ignore[assignment]
+        return DistributedDataParallel(predict, broadcast_buffers=False) if self.world.size > 1 else predict
+
+    def _without_exchange(self) -> contextlib.AbstractContextManager[None]:
+        """Context in which gradients stay on their rank, for all micro-batches but the last."""
+        ddp = self._predict
+        return ddp.no_sync() if isinstance(ddp, DistributedDataParallel) else contextlib.nullcontext()
+
+    def _loss(self, part: int, n_parts: int) -> Tensor:
+        """Share of one micro-batch in the loss of the step. Noise is drawn for the whole step and cut, so that neither
+        accumulation nor the number of ranks changes anything."""
         batch_size = self.recipe.data.batch_size
         chosen = slice(part * batch_size // n_parts, (part + 1) * batch_size // n_parts)
-        example = self.preprocess(self.sampler.draw(self.step, part, n_parts))
+        crops = self.sampler.draw(self.step, part, n_parts)
+        example = self.preprocess(crops)
         generator = torch.Generator(self.device).manual_seed(_mix(self.recipe.run.seed, self.step))
         levels, noise = draw_targets(self.schedule, batch_size, example.y_0.shape[1], generator)
         with autocast(self.device, self.precision):
-            return loss_at(self.network, example, levels[chosen], noise[chosen], self.recipe.optimizer.loss)
+            mean = loss_at(self._predict, example, levels[chosen], noise[chosen], self.recipe.optimizer.loss)
+        return mean * crops.share
 
     @torch.no_grad()
     def _not_finite(self, loss: float, norm: float) -> str:
@@ -125,6 +170,21 @@ class Trainer:
             f"step {self.step}: loss {loss}, gradient norm {norm}: not finite, with {named}; the state before this "
             "step is saved; look at these clips, or lower optimizer.learning_rate"
         )
+
+
+def check_parts(recipe: Recipe, world: World) -> int:
+    """Into how many parts a batch is cut: micro-batches times ranks.
+
+    Raises:
+        ConfigError: the batch cannot be cut evenly.
+    """
+    n_parts = recipe.run.accumulate * world.size
+    if recipe.data.batch_size % n_parts:
+        raise ConfigError(
+            f"batch_size {recipe.data.batch_size} is not a multiple of {n_parts} "
+            f"({world.size} processes of {recipe.run.accumulate} micro-batches)"
+        )
+    return n_parts
 
 
 def choose_precision(name: Literal["auto", "float32", "bfloat16"], device: torch.device) -> Precision:
