@@ -15,17 +15,22 @@ def train(
     valid: Annotated[
         Path | None, typer.Option(help="Folder of validation clips; left out: some of the data are held out.")
     ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option("--init-from", help="Fine-tune: start from this model (a name or a directory).", metavar="MODEL"),
+    ] = None,
     overrides: Annotated[
         list[str] | None, typer.Option("--set", help="Change a key of the recipe: section.key=value. May be repeated.")
     ] = None,
 ) -> None:
     """Train a vocoder by a recipe.
 
+    On several GPUs: torchrun --nproc-per-node N -m wavegrad train RECIPE ... ; batch_size is that of all together.
     Ctrl-C (or a TERM signal) saves and stops; the same command goes on from there.
     """
     from wavegrad.training import load_recipe
     from wavegrad.training import train as run_training
 
-    outcome = run_training(load_recipe(recipe, overrides), data, run, valid, typer.echo)
+    outcome = run_training(load_recipe(recipe, overrides), data, run, valid, typer.echo, start=start)
     if outcome.finished:
         typer.echo(f"listen: wavegrad vocode AUDIO --model {run / 'best'} --out DIR")

@@ -2,13 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from wavegrad.checkpoint import load_model, resolve_model
 from wavegrad.config import save_toml, to_dict
 from wavegrad.device import choose_device
 from wavegrad.errors import ConfigError, TrainingError
 from wavegrad.training.corpus import load_corpora
+from wavegrad.training.init_from import init_from
 from wavegrad.training.log import MuteLog, RunLog
 from wavegrad.training.recipe import Recipe
 from wavegrad.training.state import load_newest, save_state
@@ -32,7 +35,13 @@ class Outcome:
 
 
 def train(
-    recipe: Recipe, data: Path, run: Path, valid: Path | None = None, say: Callable[[str], None] = print
+    recipe: Recipe,
+    data: Path,
+    run: Path,
+    valid: Path | None = None,
+    say: Callable[[str], None] = print,
+    *,
+    start: str | Path | None = None,
 ) -> Outcome:
     """Train, or go on training, in the folder `run`.
 
@@ -44,24 +53,34 @@ def train(
         run: folder for checkpoints, log and the best model; the same call with the same folder resumes.
         valid: folder of validation clips; without it some of `data` are held out.
         say: where messages for the user go.
+        start: the model (as for `Vocoder.from_pretrained`) whose weights a new run starts from; a run that is taken up
+            again goes on from its checkpoint.
 
     Raises:
-        ConfigError: the run was begun with another recipe.
+        ConfigError: the run was begun with another recipe, or `start` does not fit it.
         TrainingError: no usable clip, or a loss or gradient that is not finite.
         CheckpointError: there are checkpoints, and none can be read.
     """
     with joined_world(choose_device(recipe.run.device).type == "cuda") as world:
-        return _train(recipe, data, run, valid, say if world.is_first else _unheard, world)
+        return _train(recipe, data, run, valid, say if world.is_first else _unheard, start, world)
 
 
 def _train(
-    recipe: Recipe, data: Path, run: Path, valid: Path | None, say: Callable[[str], None], world: World
+    recipe: Recipe,
+    data: Path,
+    run: Path,
+    valid: Path | None,
+    say: Callable[[str], None],
+    start: str | Path | None,
+    world: World,
 ) -> Outcome:
     state = load_newest(run / "checkpoints", say)
     if state is not None:
         check_same_recipe(state.recipe, to_dict(recipe), run)
+    model = load_model(resolve_model(start)) if start is not None and state is None else None
     corpora = load_corpora(recipe, data, valid, say)
-    trainer = Trainer(recipe, corpora.train, world)
+    initialise = partial(init_from, model=model, recipe=recipe.model, say=say) if model is not None else None
+    trainer = Trainer(recipe, corpora.train, world, initialise)
     if state is not None:
         trainer.restore(state)
         say(f"resuming at step {trainer.step} of {recipe.run.steps}")

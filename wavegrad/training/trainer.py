@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -49,7 +50,13 @@ class Trainer:
     gradients, and so stay equal.
     """
 
-    def __init__(self, recipe: Recipe, clips: list[Clip], world: World | None = None):
+    def __init__(
+        self,
+        recipe: Recipe,
+        clips: list[Clip],
+        world: World | None = None,
+        initialise: Callable[[WaveGrad], None] | None = None,
+    ):
         mel = recipe.model.mel_config()
         self.world = world or World()
         self.n_parts = check_parts(recipe, self.world)
@@ -62,7 +69,10 @@ class Trainer:
         self.preprocess = Preprocessor(mel, recipe.model.prior, context_samples(mel), self.device)
         with torch.random.fork_rng():
             torch.manual_seed(recipe.run.seed)
-            self.network = WaveGrad(recipe.model.network_config()).to(self.device)
+            self.network = WaveGrad(recipe.model.network_config())
+        if initialise is not None:
+            initialise(self.network)
+        self.network.to(self.device)
         self._predict = self._wrapped()
         self.ema = Ema(self.network, recipe.optimizer.ema_decay)
         self.optimizer = build_optimizer(self.network, recipe.optimizer)

@@ -1,0 +1,47 @@
+"""Fine-tuning: start from the weights of a model."""
+
+from collections.abc import Callable
+
+from wavegrad.checkpoint import Model
+from wavegrad.config import to_dict
+from wavegrad.errors import ConfigError
+from wavegrad.network import WaveGrad
+from wavegrad.training.recipe import ModelRecipe
+
+LEAST_SHARE = 0.1
+"""Less than this share of the weights taken over is no fine-tuning: a few biases of equal length fit anything."""
+
+
+def init_from(network: WaveGrad, model: Model, recipe: ModelRecipe, say: Callable[[str], None]) -> None:
+    """Copy into `network` the model's weights, in place; a layer of another shape keeps its new, random weights and is
+    named.
+
+    Args:
+        network: of the recipe, newly initialised.
+        model: where the weights come from.
+        recipe: of the new model; where its front-end or prior differ from the old ones, that is said.
+        say: where messages go.
+
+    Raises:
+        ConfigError: less than a tenth of the network fits.
+    """
+    old, new = model.network.state_dict(), network.state_dict()
+    fits = {name: w for name, w in old.items() if name in new and new[name].shape == w.shape}
+    count, total = (sum(w.numel() for w in weights.values()) for weights in (fits, new))
+    if count < LEAST_SHARE * total:
+        raise ConfigError(
+            f"of the {total:,} weights of the recipe's network ({recipe.network}) only {count:,} have their shape in that "
+            "model: it is another network; set model.network to the one it was trained with"
+        )
+    network.load_state_dict(fits, strict=False)
+    say(f"starting from {len(fits)} of {len(new)} tensors ({count:,} weights) of that model")
+    for name in new.keys() - fits.keys():
+        was = f"{tuple(old[name].shape)} there" if name in old else "not there"
+        say(f"new, random weights: {name}, {tuple(new[name].shape)} here, {was}")
+    for what, before, now in (
+        ("front-end", to_dict(model.mel_config), to_dict(recipe.mel_config())),
+        ("prior", to_dict(model.prior), to_dict(recipe.prior)),
+    ):
+        differ = [f"{key} {before[key]!r} -> {now[key]!r}" for key in now if before.get(key) != now[key]]
+        if differ:
+            say(f"the {what} differs, training must make up for it: {', '.join(differ)}")
