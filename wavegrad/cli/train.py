@@ -19,6 +19,10 @@ def train(
         str | None,
         typer.Option("--init-from", help="Fine-tune: start from this model (a name or a directory).", metavar="MODEL"),
     ] = None,
+    mels: Annotated[
+        Path | None,
+        typer.Option(help="Folder of NAME.npy or NAME.pt to train on instead of the recordings' mels: predicted ones."),
+    ] = None,
     overrides: Annotated[
         list[str] | None, typer.Option("--set", help="Change a key of the recipe: section.key=value. May be repeated.")
     ] = None,
@@ -31,6 +35,6 @@ def train(
     from wavegrad.training import load_recipe
     from wavegrad.training import train as run_training
 
-    outcome = run_training(load_recipe(recipe, overrides), data, run, valid, typer.echo, start=start)
+    outcome = run_training(load_recipe(recipe, overrides), data, run, valid, typer.echo, start=start, mels=mels)
     if outcome.finished:
         typer.echo(f"listen: wavegrad vocode AUDIO --model {run / 'best'} --out DIR")

@@ -32,12 +32,33 @@ class ClipBank:
         """
         assert (begins >= -self.gap).all()
         assert (begins + n_samples <= self.lengths[clips] + self.gap).all()
-        first = self._to_device(torch.from_numpy(self._starts[clips] + begins))
+        first = to_device(torch.from_numpy(self._starts[clips] + begins), self._pcm.device)
         positions = first[:, None] + torch.arange(n_samples, device=self._pcm.device)
         return self._pcm[positions].float() / 32767
 
-    def _to_device(self, x: Int64[Tensor, " batch"]) -> Int64[Tensor, " batch"]:
-        """Without making the host wait for the device."""
-        if self._pcm.device.type == "cpu":
-            return x
-        return x.pin_memory().to(self._pcm.device, non_blocking=True)
+
+class MelBank:
+    """Mels end to end in one tensor, with `gap` frames of silence before, between and behind them.
+
+    Args:
+        mels: `frames n_mels`, time first, of each clip.
+        gap: frames.
+        silence: the value of the frames beyond a clip's ends.
+        device: where they are kept, 4 bytes a value.
+    """
+
+    def __init__(self, mels: Sequence[Float[Tensor, "frames n_mels"]], gap: int, silence: float, device: torch.device):
+        lengths = np.array([len(m) for m in mels])
+        self._starts = gap + np.concatenate(([0], np.cumsum(lengths + gap)[:-1]))
+        nothing = torch.full((gap, mels[0].shape[1]), silence)
+        self._frames = torch.cat([nothing, *(piece for mel in mels for piece in (mel, nothing))]).to(device)
+
+    def windows(self, clips: np.ndarray, begins: np.ndarray, n_frames: int) -> Float[Tensor, "batch n_mels {n_frames}"]:
+        """Frames [begin, begin + n_frames) of each clip's mel."""
+        first = to_device(torch.from_numpy(self._starts[clips] + begins), self._frames.device)
+        return self._frames[first[:, None] + torch.arange(n_frames, device=first.device)].transpose(1, 2)
+
+
+def to_device(x: Int64[Tensor, " batch"], device: torch.device) -> Int64[Tensor, " batch"]:
+    """Without making the host wait for the device."""
+    return x if device.type == "cpu" else x.pin_memory().to(device, non_blocking=True)

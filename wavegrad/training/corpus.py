@@ -17,8 +17,12 @@ class Corpora:
     valid: list[Clip]
 
 
-def load_corpora(recipe: Recipe, data: Path, valid: Path | None, say: Callable[[str], None]) -> Corpora:
+def load_corpora(
+    recipe: Recipe, data: Path, valid: Path | None, say: Callable[[str], None], mels: Path | None = None
+) -> Corpora:
     """Read both; without a folder of validation clips, some of `data` are held out by a hash of their names.
+
+    `mels` is a folder of mels for all clips, by their names below `data` or `valid`.
 
     Raises:
         TrainingError: a folder is missing or has no usable clip.
@@ -36,8 +40,11 @@ def load_corpora(recipe: Recipe, data: Path, valid: Path | None, say: Callable[[
         valid_paths = find_clips(valid)
         paths = [p for p in paths if p not in set(valid_paths)]
     corpora = Corpora(
-        load_corpus(paths, data, mel, recipe.data, say), load_corpus(valid_paths, valid, mel, recipe.data, say)
+        load_corpus(paths, data, mel, recipe.data, say, mels),
+        load_corpus(valid_paths, valid, mel, recipe.data, say, mels),
     )
+    if mels is not None and recipe.data.gain_db != (0.0, 0.0):
+        say("random gain is off: the mels given have the level of the recordings")
     hours = sum(len(c.pcm) for c in corpora.train) / mel.sample_rate / 3600
     say(f"{len(corpora.train)} clips, {hours:.2f} h to train on; {len(corpora.valid)} clips to validate on")
     return corpora

@@ -13,9 +13,10 @@ from torch import Tensor
 
 from wavegrad.audio.io import read_audio
 from wavegrad.audio.mel import MelConfig
+from wavegrad.audio.mel_file import read_mel
 from wavegrad.errors import AudioError, TrainingError
-from wavegrad.shapes import Mask
-from wavegrad.training.bank import ClipBank
+from wavegrad.shapes import Mask, Mel
+from wavegrad.training.bank import ClipBank, MelBank
 from wavegrad.training.recipe import DataRecipe
 
 SUFFIXES = {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64"}
@@ -27,6 +28,8 @@ class Clip:
 
     name: str
     pcm: Int16[Tensor, " time"]
+    mel: Float[Tensor, "n_mels frames"] | None = None
+    """The mel to train on where it is not the recording's own: what an acoustic model predicts, for instance."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,8 @@ class Crops:
     gains: Float[Tensor, " batch"]
     share: float = 1.0
     """Counting samples of these crops over those of the whole step: the weight of their mean loss."""
+    mels: Mel | None = None
+    """The mels of the windows, context included, where the clips came with mels of their own."""
 
 
 def find_clips(folder: Path) -> list[Path]:
@@ -50,9 +55,22 @@ def find_clips(folder: Path) -> list[Path]:
 
 
 def load_corpus(
-    paths: Iterable[Path], root: Path, mel: MelConfig, recipe: DataRecipe, report: Callable[[str], None]
+    paths: Iterable[Path],
+    root: Path,
+    mel: MelConfig,
+    recipe: DataRecipe,
+    report: Callable[[str], None],
+    mels: Path | None = None,
 ) -> list[Clip]:
     """Read the clips; what cannot be used is reported by name and skipped.
+
+    Args:
+        paths: audio files below `root`.
+        root: the names of the clips are relative to it.
+        mel: the front-end.
+        recipe: what is too short or too quiet.
+        report: where messages go.
+        mels: folder of the mels to train on, NAME.npy or NAME.pt for each clip NAME.wav; left out, the recordings' own.
 
     Raises:
         TrainingError: no clip is left.
@@ -72,10 +90,35 @@ def load_corpus(
         elif peak_db < recipe.silence_db:
             report(f"skipped {name}: silent (peak {peak_db:.0f} dBFS, below silence_db = {recipe.silence_db})")
         else:
-            clips.append(Clip(name, (waveform.clamp(-1, 1) * 32767).round().to(torch.int16)))
+            pcm = (waveform.clamp(-1, 1) * 32767).round().to(torch.int16)
+            try:
+                clips.append(Clip(name, pcm, None if mels is None else mel_of_clip(mels, name, len(pcm), mel)))
+            except AudioError as error:
+                report(f"skipped {name}: {error}")
     if not clips:
         raise TrainingError(f"no usable audio file is left in {root}; the lines above say why each one was skipped")
     return clips
+
+
+def mel_of_clip(folder: Path, name: str, n_samples: int, config: MelConfig) -> Float[Tensor, "n_mels frames"]:
+    """The mel that belongs to a clip, with exactly the frames that the clip's samples fill.
+
+    Front-ends count the last, partial frame differently: one frame too few or too many is mended.
+
+    Raises:
+        AudioError: there is none, it cannot be read, or its length is another.
+    """
+    stem = folder / Path(name).with_suffix("")
+    path = next((p for suffix in (".npy", ".pt") if (p := stem.with_name(stem.name + suffix)).exists()), None)
+    if path is None:
+        raise AudioError(f"there is no {stem}.npy or .pt")
+    mel = read_mel(path, config.n_mels)
+    n_frames = math.ceil(n_samples / config.hop_length)
+    if abs(mel.shape[1] - n_frames) > 1:
+        raise AudioError(
+            f"{path} has {mel.shape[1]} frames; {n_samples} samples with hop length {config.hop_length} make {n_frames}"
+        )
+    return torch.nn.functional.pad(mel, (0, max(0, n_frames - mel.shape[1])), mode="replicate")[:, :n_frames]
 
 
 def hold_out(paths: list[Path], root: Path, n_valid: int) -> tuple[list[Path], list[Path]]:
@@ -117,6 +160,7 @@ class CropSampler:
         self.context = context_samples(mel)
         self._n_samples = recipe.crop_frames * self.hop
         self._bank = ClipBank([c.pcm for c in clips], self._n_samples + self.context, device)
+        self._mels = _mel_bank(clips, mel, recipe.crop_frames + self.context // self.hop, device)
         self._ends = np.cumsum(np.maximum(1, self._bank.lengths // self.hop - recipe.crop_frames + 1))
 
     def draw(self, step: int, part: int = 0, n_parts: int = 1) -> Crops:
@@ -129,14 +173,31 @@ class CropSampler:
         starts = (picks - np.concatenate(([0], self._ends))[clips]) * self.hop
         counted = np.clip(self._bank.lengths[clips] - starts, 0, self._n_samples)
         chosen = slice(part * n // n_parts, (part + 1) * n // n_parts)
-        windows = self._bank.windows(clips[chosen], starts[chosen] - self.context, self._n_samples + 2 * self.context)
+        begins, length = starts[chosen] - self.context, self._n_samples + 2 * self.context
+        windows = self._bank.windows(clips[chosen], begins, length)
+        mels = None
+        if self._mels is not None:
+            mels = self._mels.windows(clips[chosen], begins // self.hop, length // self.hop)
         return Crops(
             tuple(self.clips[i].name for i in clips[chosen]),
             windows,
             torch.arange(self._n_samples) < torch.from_numpy(counted[chosen])[:, None],
-            _gains(windows, gains_db[chosen]),
+            torch.ones(len(windows), device=windows.device) if mels is not None else _gains(windows, gains_db[chosen]),
             float(counted[chosen].sum() / max(1, counted.sum())),
+            mels,
         )
+
+
+def _mel_bank(clips: list[Clip], config: MelConfig, gap: int, device: torch.device) -> MelBank | None:
+    """The mels that the clips came with; None where they came without."""
+    mels = [c.mel.transpose(0, 1).float() for c in clips if c.mel is not None]
+    if not mels:
+        return None
+    if len(mels) < len(clips):
+        raise TrainingError(
+            f"{len(clips) - len(mels)} of {len(clips)} clips come without a mel; either all have one or none"
+        )
+    return MelBank(mels, gap, config.minimum, device)
 
 
 def _gains(windows: Float[Tensor, "batch window"], gains_db: np.ndarray) -> Float[Tensor, " batch"]:

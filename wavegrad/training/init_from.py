@@ -30,8 +30,8 @@ def init_from(network: WaveGrad, model: Model, recipe: ModelRecipe, say: Callabl
     count, total = (sum(w.numel() for w in weights.values()) for weights in (fits, new))
     if count < LEAST_SHARE * total:
         raise ConfigError(
-            f"of the {total:,} weights of the recipe's network ({recipe.network}) only {count:,} have their shape in that "
-            "model: it is another network; set model.network to the one it was trained with"
+            f"of the {total:,} weights of the recipe's network ({recipe.network}) only {count:,} have their shape in "
+            "that model: it is another network; set model.network to the one it was trained with"
         )
     network.load_state_dict(fits, strict=False)
     say(f"starting from {len(fits)} of {len(new)} tensors ({count:,} weights) of that model")

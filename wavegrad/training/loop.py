@@ -42,6 +42,7 @@ def train(
     say: Callable[[str], None] = print,
     *,
     start: str | Path | None = None,
+    mels: Path | None = None,
 ) -> Outcome:
     """Train, or go on training, in the folder `run`.
 
@@ -55,6 +56,9 @@ def train(
         say: where messages for the user go.
         start: the model (as for `Vocoder.from_pretrained`) whose weights a new run starts from; a run that is taken up
             again goes on from its checkpoint.
+        mels: folder of the mels to train on, such as an acoustic model predicts with the recordings' durations
+            (teacher-forced): NAME.npy or NAME.pt of shape (n_mels, frames) for each clip NAME.wav. Left out, the
+            recordings' own mels.
 
     Raises:
         ConfigError: the run was begun with another recipe, or `start` does not fit it.
@@ -62,7 +66,7 @@ def train(
         CheckpointError: there are checkpoints, and none can be read.
     """
     with joined_world(choose_device(recipe.run.device).type == "cuda") as world:
-        return _train(recipe, data, run, valid, say if world.is_first else _unheard, start, world)
+        return _train(recipe, data, run, valid, say if world.is_first else _unheard, start, mels, world)
 
 
 def _train(
@@ -72,13 +76,14 @@ def _train(
     valid: Path | None,
     say: Callable[[str], None],
     start: str | Path | None,
+    mels: Path | None,
     world: World,
 ) -> Outcome:
     state = load_newest(run / "checkpoints", say)
     if state is not None:
         check_same_recipe(state.recipe, to_dict(recipe), run)
     model = load_model(resolve_model(start)) if start is not None and state is None else None
-    corpora = load_corpora(recipe, data, valid, say)
+    corpora = load_corpora(recipe, data, valid, say, mels)
     initialise = partial(init_from, model=model, recipe=recipe.model, say=say) if model is not None else None
     trainer = Trainer(recipe, corpora.train, world, initialise)
     if state is not None:

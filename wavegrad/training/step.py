@@ -41,7 +41,7 @@ class Preprocessor:
     def __call__(self, crops: Crops) -> Example:
         windows = crops.windows.to(self.device) * crops.gains.to(self.device)[:, None]
         n_frames = windows.shape[1] // self.mel_config.hop_length
-        mel = self._mel(windows)[:, :, :n_frames]
+        mel = self._mel(windows)[:, :, :n_frames] if crops.mels is None else crops.mels.to(self.device)
         y_0 = whiten(windows, prior_gains(mel, self.mel_config, self.prior))
         n_context = self.context // self.mel_config.hop_length
         inside = slice(self.context, -self.context)
