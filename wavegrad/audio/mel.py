@@ -213,20 +213,36 @@ def band_values(mel: Mel, config: MelConfig) -> Mel:
     return (level / config.units_per_neper).exp()
 
 
-def band_amplitude(mel: Mel, config: MelConfig) -> Mel:
+class BandAmplitude(nn.Module):
     """What a mel says about loudness: the rms of the white noise that would have this expected value in the band.
 
     Undoes normalisation, logarithm and window. A band too narrow to contain a bin of the transform knows nothing, and
     takes its nearest neighbour's value. What the clamps cut off is lost.
     """
-    weights = mel_filterbank(config).sum(1)
-    heard = weights.nonzero()[:, 0]
-    nearest = heard[(torch.arange(config.n_mels)[:, None] - heard).abs().argmin(1)]
-    bands = band_values(mel[:, nearest.to(mel.device)], config) / weights[nearest, None].to(mel)
-    rms = (
-        bands.sqrt() if config.power == 2 else bands * (2 / math.sqrt(math.pi))
-    )  # of a Rayleigh distribution of this mean
-    return rms if config.stft_normalized else rms / math.sqrt(_window_energy(config))
+
+    nearest: Tensor
+    weights: Tensor
+
+    def __init__(self, config: MelConfig) -> None:
+        super().__init__()
+        self.config = config
+        weights = mel_filterbank(config).sum(1)
+        heard = weights.nonzero()[:, 0]
+        nearest = heard[(torch.arange(config.n_mels)[:, None] - heard).abs().argmin(1)]
+        self.register_buffer("nearest", nearest, persistent=False)
+        self.register_buffer("weights", weights[nearest, None], persistent=False)
+        self._window_rms = 1.0 if config.stft_normalized else math.sqrt(_window_energy(config))
+
+    def forward(self, mel: Mel) -> Mel:
+        """Amplitudes of the bands, in the precision of the mel."""
+        bands = band_values(mel[:, self.nearest], self.config) / self.weights.to(mel.dtype)
+        rayleigh = 2 / math.sqrt(math.pi)  # rms over mean of a Rayleigh distribution
+        return (bands.sqrt() if self.config.power == 2 else bands * rayleigh) / self._window_rms
+
+
+def band_amplitude(mel: Mel, config: MelConfig) -> Mel:
+    """`BandAmplitude` of a single mel."""
+    return BandAmplitude(config).to(mel.device)(mel)
 
 
 def _window(config: MelConfig) -> Float[Tensor, " win_length"]:

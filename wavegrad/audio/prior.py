@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
+from jaxtyping import Float64
+from torch import Tensor, nn
 
 from wavegrad.audio.lapped import Coefficients, inverse_lapped, lapped
-from wavegrad.audio.mel import MelConfig, band_amplitude, band_centres
+from wavegrad.audio.mel import BandAmplitude, MelConfig, band_centres
 from wavegrad.errors import ConfigError
 from wavegrad.shapes import Mel, Waveform
 
@@ -48,24 +48,41 @@ class PriorConfig:
             raise ConfigError(f"floor is {self.floor}; it must lie between 0 and 1")
 
 
-def prior_gains(mel: Mel, mel_config: MelConfig, config: PriorConfig) -> Coefficients | None:
-    """Standard deviation that the mel leads to expect of each coefficient, or None for the standard prior.
+class PriorGains(nn.Module):
+    """Mel `batch n_mels frames` -> the standard deviation that it leads to expect of each coefficient, `batch frames
+    hop`, positive; None for the standard prior.
 
-    Args:
-        mel: `batch n_mels frames`, in the convention of `mel_config`.
-
-    Returns:
-        `batch frames hop`, positive, float32 or the precision of the mel.
+    The module holds what does not depend on the mel, so that training computes it once. It has no parameters and
+    nothing in its state dict.
     """
-    if config.kind == "standard":
-        return None
-    amplitude = band_amplitude(mel, mel_config).clamp(min=config.floor).mT  # batch frames n_mels
-    to_bins = _interpolation(mel_config, amplitude)
-    power = amplitude.square() @ to_bins
-    strength = config.strength if config.kind == "spectral" else 0.0
-    shape = (strength * _smooth(amplitude.log(), config.n_cepstra) @ to_bins).exp()
-    level = (power / shape.square()).mean(2, keepdim=True).sqrt()  # unit variance of the whitened frame
-    return (level * shape).clamp(min=config.floor)
+
+    to_bins: Tensor
+    smooth: Tensor
+
+    def __init__(self, mel_config: MelConfig, config: PriorConfig) -> None:
+        super().__init__()
+        self.config = config
+        self._amplitude = BandAmplitude(mel_config)
+        self.register_buffer("to_bins", _interpolation(mel_config), persistent=False)
+        self.register_buffer("smooth", _smoothing(mel_config.n_mels, config.n_cepstra), persistent=False)
+
+    def forward(self, mel: Mel) -> Coefficients | None:
+        """Gains in the precision of the mel."""
+        config = self.config
+        if config.kind == "standard":
+            return None
+        to_bins, smooth = self.to_bins.to(mel.dtype), self.smooth.to(mel.dtype)
+        amplitude = self._amplitude(mel).clamp(min=config.floor).mT  # batch frames n_mels
+        power = amplitude.square() @ to_bins
+        strength = config.strength if config.kind == "spectral" else 0.0
+        shape = (strength * (amplitude.log() @ smooth) @ to_bins).exp()
+        level = (power / shape.square()).mean(2, keepdim=True).sqrt()  # unit variance of the whitened frame
+        return (level * shape).clamp(min=config.floor)
+
+
+def prior_gains(mel: Mel, mel_config: MelConfig, config: PriorConfig) -> Coefficients | None:
+    """`PriorGains` for a single mel, in the convention of `mel_config`."""
+    return PriorGains(mel_config, config).to(mel.device)(mel)
 
 
 def whiten(waveform: Waveform, gains: Coefficients | None) -> Waveform:
@@ -78,24 +95,21 @@ def colour(waveform: Waveform, gains: Coefficients | None) -> Waveform:
     return waveform if gains is None else inverse_lapped(lapped(waveform, gains.shape[2]) * gains)
 
 
-def _smooth(
-    log_amplitude: Float[Tensor, "batch frames n_mels"], n_cepstra: int
-) -> Float[Tensor, "batch frames n_mels"]:
-    """Keep the first coefficients of the DCT-II over the bands."""
-    n_mels = log_amplitude.shape[2]
-    grid = torch.arange(n_mels, dtype=log_amplitude.dtype, device=log_amplitude.device)
+def _smoothing(n_mels: int, n_cepstra: int) -> Float64[Tensor, "n_mels n_mels"]:
+    """The projection on the first basis vectors of the DCT-II over the bands: it keeps the first cepstra."""
+    grid = torch.arange(n_mels, dtype=torch.float64)
     basis = torch.cos(torch.pi / n_mels * (grid[:, None] + 0.5) * grid[:n_cepstra]) * (2 / n_mels) ** 0.5
     basis[:, 0] *= 0.5**0.5  # orthonormal columns
-    return log_amplitude @ basis @ basis.T
+    return basis @ basis.T
 
 
-def _interpolation(mel_config: MelConfig, like: Tensor) -> Float[Tensor, "n_mels hop"]:
+def _interpolation(mel_config: MelConfig) -> Float64[Tensor, "n_mels hop"]:
     """Weights that interpolate a curve over band centres linearly in frequency; flat beyond the outer bands."""
-    centres = band_centres(mel_config).to(like)
+    centres = band_centres(mel_config)
     hop = mel_config.hop_length
-    bins = (torch.arange(hop, dtype=like.dtype, device=like.device) + 0.5) * mel_config.sample_rate / (2 * hop)
+    bins = (torch.arange(hop, dtype=torch.float64) + 0.5) * mel_config.sample_rate / (2 * hop)
     right = torch.searchsorted(centres, bins).clamp(1, len(centres) - 1)
     share = ((bins - centres[right - 1]) / (centres[right] - centres[right - 1])).clamp(0, 1)
-    weights = torch.zeros(len(centres), hop, dtype=like.dtype, device=like.device)
+    weights = torch.zeros(len(centres), hop, dtype=torch.float64)
     weights.scatter_(0, right[None] - 1, (1 - share)[None])
     return weights.scatter_add_(0, right[None], share[None])

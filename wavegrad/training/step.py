@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from wavegrad.audio.mel import MelConfig, MelSpectrogram
-from wavegrad.audio.prior import PriorConfig, prior_gains, whiten
+from wavegrad.audio.prior import PriorConfig, PriorGains, whiten
 from wavegrad.diffusion.loss import noise_loss
 from wavegrad.diffusion.noise_level import draw_noise_levels
 from wavegrad.diffusion.process import diffuse
@@ -32,17 +32,17 @@ class Preprocessor:
 
     def __init__(self, mel_config: MelConfig, prior: PriorConfig, context: int, device: torch.device):
         self.mel_config = mel_config
-        self.prior = prior
         self.context = context
         self.device = device
         self._mel = MelSpectrogram(mel_config).to(device)
+        self._gains = PriorGains(mel_config, prior).to(device)
 
     @torch.no_grad()
     def __call__(self, crops: Crops) -> Example:
         windows = crops.windows.to(self.device) * crops.gains.to(self.device)[:, None]
         n_frames = windows.shape[1] // self.mel_config.hop_length
         mel = self._mel(windows)[:, :, :n_frames] if crops.mels is None else crops.mels.to(self.device)
-        y_0 = whiten(windows, prior_gains(mel, self.mel_config, self.prior))
+        y_0 = whiten(windows, self._gains(mel))
         n_context = self.context // self.mel_config.hop_length
         inside = slice(self.context, -self.context)
         return Example(y_0[:, inside], mel[:, :, n_context:-n_context], crops.mask.to(self.device))
