@@ -27,6 +27,7 @@ LAYERS: dict[str, set[str]] = {
     "checkpoint": PARTS | BASICS,
     "vocoder": VOCODER,
     "evaluation": {"audio", *BASICS},
+    "corpora": {"audio", *BASICS},
     "training": {"vocoder", "evaluation", *VOCODER},
     "cli": {EVERYTHING},
     "__init__": {EVERYTHING},

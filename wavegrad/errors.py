@@ -20,6 +20,10 @@ class CheckpointError(WavegradError):
     """A model directory or checkpoint that cannot be loaded."""
 
 
+class CorpusError(WavegradError):
+    """A corpus that cannot be fetched or prepared."""
+
+
 class TrainingError(WavegradError):
     """A training run that cannot start or go on."""
 

@@ -134,3 +134,22 @@ def test_an_interrupted_vocode_leaves_nothing_half_written(model, tmp_path):
     assert process.returncode == 130
     assert "Traceback" not in err
     assert not list((tmp_path / "o").rglob("*")) if (tmp_path / "o").exists() else True
+
+
+def test_a_folder_becomes_training_data(run, tmp_path):
+    out = tmp_path / "out"
+    result = run("prepare", "folder", "--source", SPEECH, "--out", out, "--sample-rate", 16000, "--valid-share", 0.3)
+    assert result.code == 0, result.err
+    lines = [json.loads(line) for line in (out / "manifest.jsonl").read_text().splitlines()]
+    assert len(lines) == 4
+    for split in ("train", "valid", "test"):
+        assert f"{split}: {sum(x['split'] == split for x in lines)} clips" in result.out
+    for arguments, message in (
+        (("folder",), "needs --source"),
+        (("folder", "--source", "nowhere"), "nowhere is not a folder"),
+        (("ljspeech", "--source", SPEECH), "no recording was found"),
+        (("libritts", "--parts", "dev-clear"), "has no part 'dev-clear'"),
+    ):
+        result = run("prepare", *arguments, "--out", tmp_path / "other")
+        assert (result.code, message in result.err) == (2, True), result.err
+        assert len(result.err.strip().splitlines()) == 1

@@ -11,15 +11,13 @@ import torch
 from jaxtyping import Float, Int16
 from torch import Tensor
 
-from wavegrad.audio.io import read_audio
+from wavegrad.audio.io import READABLE, read_audio
 from wavegrad.audio.mel import MelConfig
 from wavegrad.audio.mel_file import read_mel
 from wavegrad.errors import AudioError, TrainingError
 from wavegrad.shapes import Mask, Mel
 from wavegrad.training.bank import ClipBank, MelBank
 from wavegrad.training.recipe import DataRecipe
-
-SUFFIXES = {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64"}
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ def find_clips(folder: Path) -> list[Path]:
     """Audio files below `folder`, sorted by path."""
     if not folder.is_dir():
         raise TrainingError(f"{folder} is not a folder; pass the folder that holds the audio files")
-    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in READABLE and p.is_file())
 
 
 def load_corpus(

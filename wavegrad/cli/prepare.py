@@ -1,0 +1,55 @@
+"""`wavegrad prepare`: a corpus, fetched and made ready for training."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from wavegrad.errors import ConfigError
+
+
+def prepare(
+    corpus: Annotated[Literal["ljspeech", "libritts", "vctk", "hifitts", "folder"], typer.Argument(help="Which one.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for train/, valid/, test/ and manifest.jsonl.")],
+    source: Annotated[
+        Path | None,
+        typer.Option(help="Folder that holds the unpacked corpus; left out: it is downloaded (not for `folder`)."),
+    ] = None,
+    downloads: Annotated[
+        Path | None, typer.Option(help="Folder for archives and what is unpacked; left out: OUT/downloads.")
+    ] = None,
+    parts: Annotated[str | None, typer.Option(help="Parts of libritts, with commas between them.")] = None,
+    sample_rate: Annotated[int, typer.Option(help="Hz.", min=1)] = 24000,
+    valid_share: Annotated[
+        float, typer.Option(help="Share that validates, and that tests, where no split is published.")
+    ] = 0.01,
+    min_seconds: Annotated[float, typer.Option(help="Shorter recordings are left out.")] = 0.3,
+    workers: Annotated[int, typer.Option(help="Processes.", min=1)] = 1,
+) -> None:
+    """Download a corpus, check and unpack it; write mono FLAC at one rate, split, with a manifest.
+
+    The same command goes on where it was interrupted. Then: wavegrad train RECIPE --data OUT/train --valid OUT/valid
+    """
+    from wavegrad.corpora import CORPORA, PrepareConfig, fetch
+    from wavegrad.corpora import prepare as prepare_recordings
+    from wavegrad.corpora.download import unpack
+    from wavegrad.corpora.known import parts_of
+
+    chosen = CORPORA[corpus]
+    config = PrepareConfig(sample_rate, valid_share, min_seconds)
+    names = parts_of(chosen, tuple(parts.split(",")) if parts else ())
+    if source is None:
+        if not chosen.parts:
+            raise ConfigError("a folder of your own needs --source FOLDER")
+        folder = downloads or out / "downloads"
+        roots = [unpack(fetch(chosen.parts[name], folder, typer.echo), folder) for name in names]
+    elif source.is_dir():
+        roots = [source]
+    else:
+        raise ConfigError(f"{source} is not a folder")
+    typer.echo(chosen.source)
+    out.mkdir(parents=True, exist_ok=True)
+    made = prepare_recordings((r for root in roots for r in chosen.find(root)), out, config, typer.echo, workers)
+    for split in ("train", "valid", "test"):
+        seconds = [p.seconds for p in made if p.split == split]
+        typer.echo(f"{split}: {len(seconds)} clips, {sum(seconds) / 3600:.2f} h")
