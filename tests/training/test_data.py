@@ -9,6 +9,7 @@ from tests.training.conftest import SPEECH, change
 from wavegrad.audio.mel import MelSpectrogram
 from wavegrad.audio.prior import PriorConfig, prior_gains, whiten
 from wavegrad.errors import TrainingError
+from wavegrad.training.bank import ClipBank
 from wavegrad.training.data import CropSampler, context_samples, find_clips, hold_out, load_corpus
 from wavegrad.training.step import Preprocessor
 
@@ -120,3 +121,16 @@ def test_held_out_clips_stay_held_out_when_others_come(tmp_path):
 
 def test_speech_is_found_at_any_depth():
     assert [p.stem for p in find_clips(SPEECH.parent)][:4] == ["flemishguy", "kathleen", "ljspeech", "nathalie"]
+
+
+def test_windows_beyond_the_ends_of_a_clip_are_silent_there(recipe):
+    """Neighbours in the bank never leak into each other's windows."""
+    pcm = [torch.full((n,), 1000 * (i + 1), dtype=torch.int16) for i, n in enumerate((50, 7, 300))]
+    bank = ClipBank(pcm, gap=500, device=torch.device("cpu"))
+    for i, clip in enumerate(pcm):
+        for begin in (-400, -3, 0, 5, len(clip) - 100):
+            window = bank.windows(np.array([i]), np.array([begin]), 500)[0]
+            expected = torch.zeros(500)
+            inside = slice(max(0, -begin), min(500, len(clip) - begin))
+            expected[inside] = 1000 * (i + 1) / 32767
+            torch.testing.assert_close(window, expected, rtol=0, atol=0)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int16, Int64
+from jaxtyping import Float, Int16
 from torch import Tensor
 
 
@@ -59,6 +59,8 @@ class MelBank:
         return self._frames[first[:, None] + torch.arange(n_frames, device=first.device)].transpose(1, 2)
 
 
-def to_device(x: Int64[Tensor, " batch"], device: torch.device) -> Int64[Tensor, " batch"]:
-    """Without making the host wait for the device."""
-    return x if device.type == "cpu" else x.pin_memory().to(device, non_blocking=True)
+def to_device(x: Tensor, device: torch.device) -> Tensor:
+    """The same values there, without making the host wait for the device."""
+    if x.device == device or device.type == "cpu":
+        return x.to(device)
+    return x.pin_memory().to(device, non_blocking=True)

@@ -16,7 +16,7 @@ from wavegrad.audio.mel import MelConfig
 from wavegrad.audio.mel_file import read_mel
 from wavegrad.errors import AudioError, TrainingError
 from wavegrad.shapes import Mask, Mel
-from wavegrad.training.bank import ClipBank, MelBank
+from wavegrad.training.bank import ClipBank, MelBank, to_device
 from wavegrad.training.recipe import DataRecipe
 
 
@@ -179,7 +179,8 @@ class CropSampler:
         return Crops(
             tuple(self.clips[i].name for i in clips[chosen]),
             windows,
-            torch.arange(self._n_samples) < torch.from_numpy(counted[chosen])[:, None],
+            torch.arange(self._n_samples, device=windows.device)
+            < to_device(torch.from_numpy(counted[chosen]), windows.device)[:, None],
             torch.ones(len(windows), device=windows.device) if mels is not None else _gains(windows, gains_db[chosen]),
             float(counted[chosen].sum() / max(1, counted.sum())),
             mels,
@@ -200,5 +201,5 @@ def _mel_bank(clips: list[Clip], config: MelConfig, gap: int, device: torch.devi
 
 def _gains(windows: Float[Tensor, "batch window"], gains_db: np.ndarray) -> Float[Tensor, " batch"]:
     """The gains asked for, as factors, but none that would take a sample out of [-1, 1]."""
-    wanted = torch.from_numpy(10 ** (gains_db / 20)).float().to(windows.device, non_blocking=True)
+    wanted = to_device(torch.from_numpy(10 ** (gains_db / 20)).float(), windows.device)
     return wanted.minimum(1 / windows.abs().amax(1).clamp(min=1e-5))

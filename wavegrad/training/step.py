@@ -13,6 +13,7 @@ from wavegrad.diffusion.noise_level import draw_noise_levels
 from wavegrad.diffusion.process import diffuse
 from wavegrad.diffusion.schedule import NoiseSchedule
 from wavegrad.shapes import Mask, Mel, NoiseLevel, Waveform
+from wavegrad.training.bank import to_device
 from wavegrad.training.data import Crops
 
 LossNorm = Literal["l1", "l2"]
@@ -39,13 +40,13 @@ class Preprocessor:
 
     @torch.no_grad()
     def __call__(self, crops: Crops) -> Example:
-        windows = crops.windows.to(self.device) * crops.gains.to(self.device)[:, None]
+        windows = to_device(crops.windows, self.device) * to_device(crops.gains, self.device)[:, None]
         n_frames = windows.shape[1] // self.mel_config.hop_length
-        mel = self._mel(windows)[:, :, :n_frames] if crops.mels is None else crops.mels.to(self.device)
+        mel = self._mel(windows)[:, :, :n_frames] if crops.mels is None else to_device(crops.mels, self.device)
         y_0 = whiten(windows, self._gains(mel))
         n_context = self.context // self.mel_config.hop_length
         inside = slice(self.context, -self.context)
-        return Example(y_0[:, inside], mel[:, :, n_context:-n_context], crops.mask.to(self.device))
+        return Example(y_0[:, inside], mel[:, :, n_context:-n_context], to_device(crops.mask, self.device))
 
 
 def draw_targets(
