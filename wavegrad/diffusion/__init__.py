@@ -5,14 +5,31 @@ from wavegrad.diffusion.named_schedules import SCHEDULES, named_schedule
 from wavegrad.diffusion.noise import SeededNoise
 from wavegrad.diffusion.noise_level import draw_noise_levels
 from wavegrad.diffusion.process import diffuse
-from wavegrad.diffusion.samplers import SAMPLERS, Ancestral, Sampler, Variance, ancestral_sample, named_sampler
+from wavegrad.diffusion.samplers import (
+    DDIM,
+    SAMPLERS,
+    Ancestral,
+    DPMSolver,
+    EulerMaruyama,
+    Heun,
+    PredictorCorrector,
+    Sampler,
+    Variance,
+    ancestral_sample,
+    named_sampler,
+)
 from wavegrad.diffusion.schedule import NoiseSchedule, ScheduleWarning
 
 __all__ = [
+    "DDIM",
     "SAMPLERS",
     "SCHEDULES",
     "Ancestral",
+    "DPMSolver",
+    "EulerMaruyama",
+    "Heun",
     "NoiseSchedule",
+    "PredictorCorrector",
     "Sampler",
     "ScheduleWarning",
     "SeededNoise",

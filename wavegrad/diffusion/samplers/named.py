@@ -6,12 +6,24 @@ from types import MappingProxyType
 
 from wavegrad import config
 from wavegrad.diffusion.samplers.ancestral import Ancestral
+from wavegrad.diffusion.samplers.ddim import DDIM
+from wavegrad.diffusion.samplers.dpm_solver import DPMSolver
+from wavegrad.diffusion.samplers.euler_maruyama import EulerMaruyama
+from wavegrad.diffusion.samplers.heun import Heun
+from wavegrad.diffusion.samplers.predictor_corrector import PredictorCorrector
 from wavegrad.diffusion.samplers.sampler import Sampler
 from wavegrad.errors import ConfigError, unknown
 
 SAMPLERS: Mapping[str, Sampler] = MappingProxyType(
     {
         "ancestral": Ancestral(),
+        "ddim": DDIM(),
+        "dpm++1s": DPMSolver(variant="1S"),
+        "dpm++2s": DPMSolver(variant="2S"),
+        "dpm++2m": DPMSolver(variant="2M"),
+        "heun": Heun(),
+        "euler-maruyama": EulerMaruyama(),
+        "predictor-corrector": PredictorCorrector(),
     }
 )
 """By name, each with its default options."""

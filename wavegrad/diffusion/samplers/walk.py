@@ -1,5 +1,6 @@
 """What the steps of one walk from noise to data share."""
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -55,6 +56,10 @@ class Walk:
     def spread(self, n: int) -> float:
         """sqrt(1 - alpha_bar_n)."""
         return (1 - self.alpha_bars[n]) ** 0.5
+
+    def half_log_snr(self, n: int) -> float:
+        """lambda_n = log(signal(n) / spread(n)), for n > 0."""
+        return 0.5 * math.log(self.alpha_bars[n] / (1 - self.alpha_bars[n]))
 
     def beta(self, n: int) -> float:
         """beta_n, of the step from level n to level n - 1."""
