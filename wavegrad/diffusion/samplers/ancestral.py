@@ -63,13 +63,13 @@ class Ancestral(Sampler):
 
 def analytic_variance(walk: Walk, n: int, predicted: Waveform) -> Float[Tensor, "batch 1"]:
     """beta~_n + beta_n^2 / (alpha_n (1 - alpha_bar_n)) (1 - Gamma_n), the optimal sigma_n^2 (Analytic-DPM, Bao et al.
-    2022, eq. 8, with their lambda_n^2 = beta~_n), one for each item.
+    2022, theorem 1, with their lambda_n^2 = beta~_n), one for each item.
 
     Gamma_n = (1 - alpha_bar_n) E|score|^2 / d = E|epsilon_theta|^2 / d is the share of the noise that the network sees.
     Differs from the paper: it is the mean square of the prediction at hand, not of a table made beforehand on clips. A
     waveform has tens of thousands of samples, enough for the mean; it is the one of this clip, and needs no file that
     belongs to a model. The price: sigma_n depends on the whole item, so a waveform made in pieces differs from one made
-    at once. Gamma_n above 1, which no exact prediction has, counts as 1 (ibid., sec. 3.1).
+    at once. Gamma_n above 1, which no exact prediction has, counts as 1 (their bounds, theorem 2).
     """
     beta = walk.beta(n)
     seen = predicted.square().mean(dim=1, keepdim=True).clamp(max=1)

@@ -18,10 +18,10 @@ class DPMSolver(Sampler):
     """DPM-Solver++ (Lu et al. 2022, arXiv 2211.01095): the linear part of the probability-flow ODE is solved exactly,
     and y_0(lambda) is expanded in lambda = log(sqrt(alpha_bar) / sqrt(1 - alpha_bar)), half the log-SNR.
 
-    With a fixed prediction D the step from level s to level t is exact (their eq. 8 and 9):
+    With a fixed prediction D the step from level s to level t is exact (from their proposition 4.1):
     y_t = spread_t / spread_s y_s + (signal_t - signal_s spread_t / spread_s) D. Written so, it needs no lambda, and
-    for t = 0, where lambda is infinite, it is y_0 = D. Hence the last step is of first order in every variant; it has to
-    be, as there is neither a middle between lambda_1 and infinity nor a finite extrapolation to it.
+    for t = 0, where lambda is infinite, it is y_0 = D. The last step is of first order in every variant, and has to
+    be: there is neither a middle between lambda_1 and infinity nor a finite extrapolation to it.
     """
 
     variant: Literal["1S", "2S", "2M"] = "2M"
@@ -36,7 +36,7 @@ class DPMSolver(Sampler):
 
     @property
     def order(self) -> int:
-        """1 for 1S, 2 for the others (Lu et al. 2022, theorem 4.1 and appendix B)."""
+        """1 for 1S, 2 for the others (Lu et al. 2022, sec. 4)."""
         return 1 if self.variant == "1S" else 2
 
     def n_calls(self, schedule: NoiseSchedule) -> int:
@@ -71,6 +71,6 @@ def _clean_half_way(walk: Walk, y: Waveform, y_0: Waveform, n: int) -> Waveform:
 
 
 def _towards(y: Waveform, y_0: Waveform, alpha_bar: float, inner: float) -> Waveform:
-    """From alpha_bar to `inner` with a fixed prediction of y_0 (Lu et al. 2022, eq. 9)."""
+    """From alpha_bar to `inner` with a fixed prediction of y_0 (Lu et al. 2022, from proposition 4.1)."""
     shrink = ((1 - inner) / (1 - alpha_bar)) ** 0.5
     return shrink * y + (inner**0.5 - alpha_bar**0.5 * shrink) * y_0
