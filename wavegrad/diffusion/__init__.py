@@ -16,6 +16,8 @@ from wavegrad.diffusion.samplers import (
     Sampler,
     Variance,
     ancestral_sample,
+    choose_sampler,
+    default_sampler,
     named_sampler,
 )
 from wavegrad.diffusion.schedule import NoiseSchedule, ScheduleWarning
@@ -35,6 +37,8 @@ __all__ = [
     "SeededNoise",
     "Variance",
     "ancestral_sample",
+    "choose_sampler",
+    "default_sampler",
     "diffuse",
     "draw_noise_levels",
     "named_sampler",

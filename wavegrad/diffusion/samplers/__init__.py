@@ -5,7 +5,7 @@ from wavegrad.diffusion.samplers.ddim import DDIM
 from wavegrad.diffusion.samplers.dpm_solver import DPMSolver
 from wavegrad.diffusion.samplers.euler_maruyama import EulerMaruyama
 from wavegrad.diffusion.samplers.heun import Heun
-from wavegrad.diffusion.samplers.named import SAMPLERS, named_sampler
+from wavegrad.diffusion.samplers.named import SAMPLERS, choose_sampler, default_sampler, named_sampler
 from wavegrad.diffusion.samplers.predictor_corrector import PredictorCorrector
 from wavegrad.diffusion.samplers.sampler import Sampler
 
@@ -20,5 +20,7 @@ __all__ = [
     "Sampler",
     "Variance",
     "ancestral_sample",
+    "choose_sampler",
+    "default_sampler",
     "named_sampler",
 ]
