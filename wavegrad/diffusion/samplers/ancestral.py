@@ -66,10 +66,10 @@ def analytic_variance(walk: Walk, n: int, predicted: Waveform) -> Float[Tensor, 
     2022, theorem 1, with their lambda_n^2 = beta~_n), one for each item.
 
     Gamma_n = (1 - alpha_bar_n) E|score|^2 / d = E|epsilon_theta|^2 / d is the share of the noise that the network sees.
-    Differs from the paper: it is the mean square of the prediction at hand, not of a table made beforehand on clips. A
-    waveform has tens of thousands of samples, enough for the mean; it is the one of this clip, and needs no file that
-    belongs to a model. The price: sigma_n depends on the whole item, so a waveform made in pieces differs from one made
-    at once. Gamma_n above 1, which no exact prediction has, counts as 1 (their bounds, theorem 2).
+    Differs from the paper: it is the mean square of the prediction at hand, not of a table made beforehand on clips. So
+    it is the one of this clip, and needs no file that belongs to a model. The price: over d samples it has a relative
+    error of about sqrt(2 / d), which a large step magnifies; and sigma_n depends on the whole item, so that a waveform
+    made in pieces differs from one made at once. Above 1, which no exact prediction has, it counts as 1 (theorem 2).
     """
     beta = walk.beta(n)
     seen = predicted.square().mean(dim=1, keepdim=True).clamp(max=1)
