@@ -333,6 +333,12 @@ def test_mistakes_in_names_and_options(text, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("n_steps", [1, 3, 5, 6, 50])
+def test_the_default_calls_the_network_once_a_step(n_steps):
+    assert default_sampler(n_steps).n_calls(NoiseSchedule.log_snr(n_steps)) == n_steps
+    assert default_sampler(n_steps) == (Ancestral() if n_steps > 5 else SAMPLERS["dpm++2m"])
+
+
 def test_sampler_and_variance_exclude_each_other():
     assert choose_sampler(None, None, 6) == default_sampler(6)
     assert choose_sampler(None, "beta", 6) == Ancestral(variance="beta")

@@ -32,7 +32,7 @@ def vocode(
     seed: Seed = 0,
     sampler: Annotated[
         str | None,
-        typer.Option(help="Way of refining: ancestral, ddim, dpm++2m, ..., with options as in ddim:eta=0.5."),
+        typer.Option(help="Way of refining: ancestral, ddim:eta=0.5, dpm++2m, ...; left out: by number of steps."),
     ] = None,
     variance: Annotated[
         Literal["posterior", "beta", "analytic", "learned"] | None,

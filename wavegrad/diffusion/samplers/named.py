@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from wavegrad import config
-from wavegrad.diffusion.samplers.ancestral import Ancestral, Variance
+from wavegrad.diffusion.samplers.ancestral import Ancestral
 from wavegrad.diffusion.samplers.ddim import DDIM
 from wavegrad.diffusion.samplers.dpm_solver import DPMSolver
 from wavegrad.diffusion.samplers.euler_maruyama import EulerMaruyama
@@ -43,23 +43,3 @@ def named_sampler(text: str) -> Sampler:
     fields = {field.name: getattr(sampler, field.name) for field in dataclasses.fields(sampler)}
     table = config.apply_overrides(fields, options.split(",") if options else [], where)
     return config.from_dict(type(sampler), table, where)
-
-
-def default_sampler(n_steps: int) -> Sampler:
-    """What is used when no sampler is asked for."""
-    return Ancestral()
-
-
-def choose_sampler(sampler: Sampler | str | None, variance: Variance | None, n_steps: int) -> Sampler:
-    """The sampler that a call with these arguments uses; `variance` is short for the ancestral sampler with it.
-
-    Raises:
-        ConfigError: both a sampler and a variance, or one that does not exist.
-    """
-    if variance is not None:
-        if sampler is not None:
-            raise ConfigError(f"variance {variance!r} and sampler {sampler!r}: give one; ancestral:variance={variance}")
-        return named_sampler(f"ancestral:variance={variance}")
-    if sampler is None:
-        return default_sampler(n_steps)
-    return named_sampler(sampler) if isinstance(sampler, str) else sampler
