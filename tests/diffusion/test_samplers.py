@@ -201,6 +201,29 @@ def test_dpm_solver_1s_is_ddim():
     torch.testing.assert_close(a, b, rtol=1e-11, atol=1e-11)
 
 
+def test_dpm_solver_2m_follows_algorithm_2():
+    """Written with lambda, as in the paper, over steps of very different length: an exchanged ratio of lengths keeps
+    the order (its errors telescope), so that test alone would not see it."""
+    levels = [0.95, 0.9, 0.4, 0.35, 0.1]
+    alpha, sigma = [1.0, *levels], [0.0, *(math.sqrt(1 - level**2) for level in levels)]
+    lam = [math.inf, *(math.log(a / s) for a, s in zip(alpha[1:], sigma[1:], strict=True))]
+    y, previous = SeededNoise([3], dtype=F64)(5, 50), torch.empty(0)
+
+    def check(n, found):
+        nonlocal y, previous
+        clean = (y - sigma[n] * torch.tanh(3 * y)) / alpha[n]
+        h = lam[n - 1] - lam[n]
+        d = clean
+        if 1 < n < 5:
+            r = (lam[n] - lam[n + 1]) / h
+            d = (1 + 1 / (2 * r)) * clean - 1 / (2 * r) * previous
+        y, previous = sigma[n - 1] / sigma[n] * y - alpha[n - 1] * math.expm1(-h) * d, clean
+        torch.testing.assert_close(found, y, rtol=1e-9, atol=1e-9)
+
+    schedule = NoiseSchedule.from_noise_levels(levels)
+    SAMPLERS["dpm++2m"](lambda y, level: torch.tanh(3 * y), schedule, 50, [3], dtype=F64, on_step=check)
+
+
 def test_the_function_is_the_sampler():
     for variance in ("posterior", "beta", "analytic"):
         found = ancestral_sample(gaussian(0.3), SHORT, 100, [3], variance=variance)

@@ -13,8 +13,8 @@ PARTS = [(0.3, -0.7, 0.2), (0.7, 0.5, 0.4)]
 
 
 def schedule_of(n_steps: int) -> NoiseSchedule:
-    """`n_steps` steps in log-SNR between two fixed levels, every other one twice as long as its neighbours (a multistep
-    method has to mind that), and the last one, to level 0."""
+    """`n_steps` steps in log-SNR between two fixed levels, every other one twice as long as its neighbours, and the
+    last one, to level 0."""
     lengths = torch.tensor([1.0, 2.0], dtype=F64).repeat(n_steps // 2)
     way = torch.cat((torch.zeros(1, dtype=F64), lengths.cumsum(0) / lengths.sum()))
     log_snr = (FIRST_DB + way * (LAST_DB - FIRST_DB)) * np.log(10) / 10
