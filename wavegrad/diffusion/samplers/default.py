@@ -13,7 +13,7 @@ def default_sampler(n_steps: int) -> Sampler:
     """DPM-Solver++ 2M for up to 5 steps, the paper's ancestral sampler for more. Both call the network once a step.
 
     Measured on the shipped model (the README has the table): from 3 to 5 steps 2M is closer in log-mel distance by
-    1.8 to 3.6 dB, better in STOI, and in PESQ-WB equal within what clips differ; from 6 on the ancestral sampler has the
+    1.8 to 3.6 dB, better in STOI, and in PESQ-WB equal within what clips differ; from 6 on the ancestral one has the
     best PESQ-WB, and the solvers only the better log-mel distance. With 1 step all are the same.
     """
     return DPMSolver(variant="2M") if n_steps <= FEW_STEPS else Ancestral()
