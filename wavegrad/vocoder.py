@@ -14,12 +14,14 @@ from torch import Tensor
 from wavegrad.audio.mel import MelConfig, MelSpectrogram
 from wavegrad.audio.mel_check import check_mel
 from wavegrad.audio.prior import PriorConfig, colour, prior_gains
+from wavegrad.binding import bind_condition, training_schedule
 from wavegrad.checkpoint import Model, load_model, resolve_model, save_model
-from wavegrad.device import Precision, autocast
+from wavegrad.device import Precision
 from wavegrad.diffusion import SCHEDULES, NoiseSchedule, Variance, ancestral_sample, named_schedule
+from wavegrad.diffusion.discrete import find_steps, sub_schedules
 from wavegrad.errors import AudioError, CheckpointError, ConfigError, unknown
 from wavegrad.network import WaveGrad
-from wavegrad.shapes import Mel, NoiseLevel, PredictNoise, Waveform
+from wavegrad.shapes import Mel, PredictNoise, Waveform
 
 
 def generic_schedule(n_steps: int, prior: PriorConfig) -> NoiseSchedule:
@@ -61,7 +63,9 @@ class Vocoder:
 
     def __post_init__(self) -> None:
         if not self.schedules:
-            object.__setattr__(self, "schedules", standard_schedules(self.prior))
+            known = self.training_schedule
+            schedules = standard_schedules(self.prior) if known is None else sub_schedules(known)
+            object.__setattr__(self, "schedules", schedules)
         config = self.network.config
         config.check_hop(self.mel_config.hop_length)
         if config.n_mels != self.mel_config.n_mels:
@@ -137,6 +141,7 @@ class Vocoder:
         *,
         length: int | Sequence[int] | None = None,
         variance: Variance = "posterior",
+        guidance: float = 0.0,
         precision: Precision = "float32",
         on_step: Callable[[int, Waveform], None] | None = None,
     ) -> Float[Tensor, "*batch time"]:
@@ -149,6 +154,8 @@ class Vocoder:
             seed: of the noise. Item i of a batch gets seed + i, or seed[i]: no item depends on its neighbours.
             length: samples to keep, or one number for each item (the shorter ones end in zeros).
             variance: sigma_n^2 of Algorithm 2: "posterior" is the paper's, "beta" the larger one of DDPM.
+            guidance: weight w of classifier-free guidance, for models trained with dropped conditions; 0 is the plain
+                model at one network call a step, anything else takes two.
             precision: of the network's arithmetic; the waveform being refined is float32 always.
             on_step: called after every step with its number and the (whitened) waveform as it is then.
 
@@ -158,7 +165,8 @@ class Vocoder:
 
         Raises:
             AudioError: a mel that cannot come from the front-end, or a length that it does not have.
-            ConfigError: an unknown schedule, or another number of seeds than items.
+            ConfigError: an unknown schedule, or one that a model told the index of its step does not know; another
+                number of seeds than items; guidance of a model that was not trained for it.
 
         Warns:
             MelWarning: a mel that hardly comes from the front-end.
@@ -171,7 +179,7 @@ class Vocoder:
         with torch.inference_mode():
             gains = prior_gains(batch, self.mel_config, self.prior)
             y_0 = ancestral_sample(
-                self._predict_noise(batch, precision),
+                self.predict_noise(batch, guidance, precision),
                 self.find_schedule(schedule),
                 n_samples,
                 seeds,
@@ -216,8 +224,19 @@ class Vocoder:
         """The schedule that a call with this argument uses.
 
         Raises:
-            ConfigError: there is no schedule of that name, or less than one step.
+            ConfigError: there is no schedule of that name, less than one step, or levels that a model told the index
+                of its step was not trained at.
         """
+        known = self.training_schedule
+        if known is None:
+            return self._find(schedule)
+        if isinstance(schedule, int) and schedule > 0:
+            return known.strided(schedule)
+        found = self._find(schedule)
+        find_steps(found.noise_levels.tolist()[1:], known, f"schedule {found.name!r}")
+        return found
+
+    def _find(self, schedule: NoiseSchedule | str | int | None) -> NoiseSchedule:
         if isinstance(schedule, NoiseSchedule):
             return schedule
         default = self.schedules[self.default_schedule]
@@ -232,14 +251,15 @@ class Vocoder:
             return named_schedule(schedule)
         raise ConfigError(unknown("schedule", schedule, [*self.schedules, *SCHEDULES]))
 
-    def _predict_noise(self, mel: Mel, precision: Precision) -> PredictNoise:
-        """The network with its condition bound."""
+    @property
+    def training_schedule(self) -> NoiseSchedule | None:
+        """The schedule whose steps the network knows by index; None for a network that is told the noise level."""
+        return training_schedule(self.network)
 
-        def predict_noise(y: Waveform, noise_level: NoiseLevel) -> Waveform:
-            with autocast(self.device, precision):
-                return self.network(y, mel, noise_level).float()
-
-        return predict_noise
+    def predict_noise(self, mel: Mel, guidance: float = 0.0, precision: Precision = "float32") -> PredictNoise:
+        """epsilon_theta(y, noise_level) with its condition bound, as samplers and likelihoods take it; see
+        `bind_condition`."""
+        return bind_condition(self.network, mel.to(self.device, torch.float32), guidance, precision)
 
 
 def _seeds(seed: int | Sequence[int], n_items: int) -> list[int]:

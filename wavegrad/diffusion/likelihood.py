@@ -14,9 +14,9 @@ from wavegrad.diffusion.process import diffuse
 from wavegrad.diffusion.schedule import NoiseSchedule
 from wavegrad.diffusion.variational import BIT, bound_term
 from wavegrad.errors import ConfigError, unknown
-from wavegrad.shapes import NoiseLevel, PredictNoise, PredictNoiseAndVariance, Waveform
+from wavegrad.shapes import PredictNoise, PredictNoiseAndVariance, Waveform
 
-BoundVariance = Literal["posterior", "beta"]
+BoundVariance = Literal["posterior", "beta", "learned"]
 Bits = Float64[Tensor, " batch"]
 
 
@@ -41,7 +41,7 @@ def variational_bound(
     schedule: NoiseSchedule,
     y_0: Waveform,
     seeds: Sequence[int],
-    variance: Literal["posterior", "beta", "learned"] = "posterior",
+    variance: BoundVariance = "posterior",
 ) -> VariationalBound:
     """E_q[-log p(y_{0..N}) / q(y_{1..N} | y_0)] (Ho et al. 2020, eq. 5), one draw of the noise for each term.
 
@@ -58,8 +58,8 @@ def variational_bound(
     Raises:
         ConfigError: an unknown variance.
     """
-    if variance not in ("posterior", "beta", "learned"):
-        raise ConfigError(unknown("variance", variance, ("posterior", "beta", "learned")))
+    if variance not in get_args(BoundVariance):
+        raise ConfigError(unknown("variance", variance, get_args(BoundVariance)))
     draw = SeededNoise(seeds, y_0.device, y_0.dtype)
     levels = schedule.noise_levels.to(y_0.device)
     terms = []
@@ -88,10 +88,11 @@ def flow_bits(
 ) -> Bits:
     """-log2 p(y_0) per sample by the probability-flow ODE (Song et al. 2021, eq. 39; Grathwohl et al. 2019).
 
-    With z = y / sqrt(alpha_bar) and sigma = sqrt(1 - alpha_bar) / sqrt(alpha_bar) the flow is dz / dsigma = epsilon_theta,
-    and log p(z) falls along it by its divergence. Heun's method takes it through the levels of the schedule, two network
-    calls and their derivatives a step, so that the error falls with the square of the step; the divergence is
-    Hutchinson's estimate v . (J v) with random signs v, the same on the whole way. y_N is taken for N(0, 1).
+    With z = y / sqrt(alpha_bar) and sigma = sqrt(1 - alpha_bar) / sqrt(alpha_bar) the flow is dz / dsigma =
+    epsilon_theta, and log p(z) falls along it by its divergence. Heun's method takes it through the levels of the
+    schedule, two network calls and their derivatives a step, so that the error falls with the square of the step; the
+    divergence is Hutchinson's estimate v . (J v) with random signs v, the same on the whole way. y_N is taken for
+    N(0, 1).
 
     The flow starts at level l_1, not at 1, where no network is trained: it is the density of clips with the noise of
     level l_1 on them, at y_0 (Song et al. 2021, appendix C, start at a small time for the same reason).
@@ -125,9 +126,7 @@ def flow_bits(
     return -(log_prior + divergence) / BIT
 
 
-def _slope(
-    predict_noise: PredictNoise, z: Waveform, level: float, probes: Sequence[Waveform]
-) -> tuple[Waveform, Bits]:
+def _slope(predict_noise: PredictNoise, z: Waveform, level: float, probes: Sequence[Waveform]) -> tuple[Waveform, Bits]:
     """epsilon_theta at z, and the mean over samples of the diagonal of its Jacobian in z."""
     with torch.enable_grad():
         y = (level * z).detach().requires_grad_()

@@ -36,7 +36,9 @@ def training_schedule(kind: ScheduleKind, n_steps: int, beta_1: float, beta_n: f
 def quadratic(beta_1: float, beta_n: float, n_steps: int) -> NoiseSchedule:
     """sqrt(beta) evenly spaced from sqrt(beta_1) to sqrt(beta_n) (the "scaled linear" one of Rombach et al. 2022)."""
     if not (0 < beta_1 < 1 and 0 < beta_n < 1 and n_steps >= 1):
-        raise ConfigError(f"quadratic({beta_1}, {beta_n}, {n_steps}): betas must lie inside (0, 1), n_steps be 1 or more")
+        raise ConfigError(
+            f"quadratic({beta_1}, {beta_n}, {n_steps}): betas must lie inside (0, 1), n_steps be 1 or more"
+        )
     betas = torch.linspace(math.sqrt(beta_1), math.sqrt(beta_n), n_steps, dtype=torch.float64).square()
     return NoiseSchedule(tuple(betas.tolist()), f"quadratic({beta_1:g}, {beta_n:g}, {n_steps})")
 

@@ -22,8 +22,8 @@ def bound_term(
     of the two Gaussians is (r + e^-r - 1 + e^-r D^2 beta / (alpha (1 - alpha_bar_inner))) / 2 nats.
 
     Where `inner` is 1 the term is the decoder, -log p(y_0 | y_outer), with the continuous density N(mu, beta), whatever
-    v is. Differs from Ho et al. 2020, eq. 13, whose decoder gives probabilities of 8-bit values: a whitened waveform has
-    no such grid. So these are bits of a density, and may be negative.
+    v is. Differs from Ho et al. 2020, eq. 13, whose decoder gives probabilities of 8-bit values: a whitened waveform
+    has no such grid. So these are bits of a density, and may be negative.
 
     Args:
         noise: epsilon, of the mixture at `outer`.

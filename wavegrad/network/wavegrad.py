@@ -84,10 +84,14 @@ class WaveGrad(nn.Module):
             ConfigError: the network has no learned variance.
             ValueError: as in `forward`.
         """
-        if not self.config.learned_variance:
-            raise ConfigError("this network has no learned variance; train it with objective.learned_variance = true")
+        self.check_learned_variance()
         outputs = self._outputs(y, mel, noise_level)
         return outputs[:, 0], outputs[:, 1].float().sigmoid()
+
+    def check_learned_variance(self) -> None:
+        """Raise ConfigError unless the network has one."""
+        if not self.config.learned_variance:
+            raise ConfigError("this model has no learned variance; train it with objective.learned_variance = true")
 
     def no_condition(self, mel: Mel) -> Mel:
         """The mel that stands for "no condition", in the shape of `mel`.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wavegrad.config import save_toml, to_dict
+from wavegrad.config import from_dict, save_toml, to_dict
 from wavegrad.errors import ConfigError, TrainingError
 from wavegrad.training.corpus import load_corpora
 from wavegrad.training.log import RunLog
@@ -48,7 +48,8 @@ def train(
     """
     state = load_newest(run / "checkpoints", say)
     if state is not None:
-        check_same_recipe(state.recipe, to_dict(recipe), run)
+        begun = from_dict(Recipe, state.recipe, f"{run}: recipe")  # a key younger than the run has its default
+        check_same_recipe(to_dict(begun), to_dict(recipe), run)
     corpora = load_corpora(recipe, data, valid, say)
     run.mkdir(parents=True, exist_ok=True)
     save_toml(to_dict(recipe), run / "recipe.toml")
