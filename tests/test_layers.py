@@ -27,6 +27,7 @@ LAYERS: dict[str, set[str]] = {
     "checkpoint": PARTS | BASICS,
     "binding": {"device", "network", "diffusion", *BASICS},
     "vocoder": VOCODER,
+    "clip_likelihood": {"vocoder", *VOCODER},
     "evaluation": {"audio", *BASICS},
     "training": {"vocoder", "evaluation", *VOCODER},
     "cli": {EVERYTHING},

@@ -1,9 +1,12 @@
 """From a network and a condition to the function that samplers and likelihoods take."""
 
+import math
+
 from wavegrad.device import Precision, autocast
 from wavegrad.diffusion import NoiseSchedule
 from wavegrad.diffusion.discrete import find_steps
-from wavegrad.diffusion.guidance import check_guidance, guide, guided
+from wavegrad.diffusion.guidance import guide, guided
+from wavegrad.errors import ConfigError
 from wavegrad.network import WaveGrad
 from wavegrad.shapes import Mel, NoiseLevel, PredictNoise, PredictNoiseAndVariance, Waveform
 
@@ -26,7 +29,7 @@ def bind_condition(
     Raises:
         ConfigError: guidance of a network that was not trained with dropped conditions.
     """
-    check_guidance(guidance)
+    check_guidance(network, guidance)
     if guidance == 0:
         return _plain(network, mel, precision)
     unconditional = _plain(network, network.no_condition(mel), precision)
@@ -44,7 +47,7 @@ def bind_with_variance(
         ConfigError: the network has no learned variance; or as `bind_condition`.
     """
     network.check_learned_variance()
-    check_guidance(guidance)
+    check_guidance(network, guidance)
     unconditional = None if guidance == 0 else _plain(network, network.no_condition(mel), precision)
     known = training_schedule(network)
 
@@ -56,6 +59,17 @@ def bind_with_variance(
         return (noise if unconditional is None else guide(noise, unconditional(y, noise_level), guidance)), v
 
     return predict
+
+
+def check_guidance(network: WaveGrad, weight: float) -> None:
+    """Raise ConfigError unless the network can be guided with this weight; any network can with 0."""
+    if not math.isfinite(weight):
+        raise ConfigError(f"guidance is {weight}; it must be a finite number, 0 for the plain model")
+    if weight != 0 and network.null_mel is None:
+        raise ConfigError(
+            f"guidance is {weight:g}, but this model was trained without dropped conditions and cannot be guided; "
+            "leave it at 0, or train one with objective.condition_dropout"
+        )
 
 
 def training_schedule(network: WaveGrad) -> NoiseSchedule | None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float64
 from torch import Tensor
 
 from wavegrad.audio.lapped import Coefficients, inverse_lapped, lapped
@@ -76,6 +76,11 @@ def whiten(waveform: Waveform, gains: Coefficients | None) -> Waveform:
 def colour(waveform: Waveform, gains: Coefficients | None) -> Waveform:
     """Multiply each coefficient by its gain: undoes `whiten`."""
     return waveform if gains is None else inverse_lapped(lapped(waveform, gains.shape[2]) * gains)
+
+
+def whitening_log_det(gains: Coefficients) -> Float64[Tensor, " batch"]:
+    """log |det| of `whiten` as a linear map of the waveform: -sum(log gains), the lapped transform being orthogonal."""
+    return -gains.double().log().sum((1, 2))
 
 
 def _smooth(

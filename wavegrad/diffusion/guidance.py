@@ -1,8 +1,5 @@
 """Classifier-free guidance: stressing what the condition adds."""
 
-import math
-
-from wavegrad.errors import ConfigError
 from wavegrad.shapes import NoiseLevel, PredictNoise, Waveform
 
 
@@ -14,11 +11,7 @@ def guided(predict_conditional: PredictNoise, predict_unconditional: PredictNois
         predict_unconditional: epsilon_theta with the condition that stands for none.
         weight: w; 0 gives `predict_conditional` itself, so that the plain model costs one network call and keeps its
             bits. Above 0 stresses the condition; -1 ignores it.
-
-    Raises:
-        ConfigError: a weight that is not finite.
     """
-    check_guidance(weight)
     if weight == 0:
         return predict_conditional
 
@@ -31,9 +24,3 @@ def guided(predict_conditional: PredictNoise, predict_unconditional: PredictNois
 def guide(conditional: Waveform, unconditional: Waveform, weight: float) -> Waveform:
     """(1 + w) epsilon(y, x) - w epsilon(y) (Ho and Salimans 2022, eq. 6)."""
     return (1 + weight) * conditional - weight * unconditional
-
-
-def check_guidance(weight: float) -> None:
-    """ConfigError unless the weight is a finite number."""
-    if not math.isfinite(weight):
-        raise ConfigError(f"guidance is {weight}; it must be a finite number, 0 for the plain model")

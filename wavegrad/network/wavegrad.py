@@ -100,10 +100,7 @@ class WaveGrad(nn.Module):
             ConfigError: the network was not trained with dropped conditions.
         """
         if self.null_mel is None:
-            raise ConfigError(
-                "this model knows no 'no condition', so it cannot be guided; leave guidance at 0, or train it with "
-                "objective.condition_dropout"
-            )
+            raise ConfigError("this model was trained without dropped conditions; set objective.condition_dropout")
         return self.null_mel[:, None].expand_as(mel)
 
     def _outputs(self, y: Waveform, mel: Mel, noise_level: NoiseLevel) -> Feature:
