@@ -99,7 +99,7 @@ def test_a_learned_variance_comes_beside_the_same_noise(mel: Tensor) -> None:
             noise, v = bind_with_variance(vocoder.network, mel, weight)(Y, LEVEL)
             assert torch.equal(noise, bind_condition(vocoder.network, mel, weight)(Y, LEVEL))
             assert torch.equal(v, vocoder.network.noise_and_variance(Y, mel, LEVEL)[1])
-    assert torch.equal(vocoder(mel, 3), family()(mel, 3))  # a sampler that does not ask for v has the plain model
+    torch.testing.assert_close(vocoder(mel, 3), family()(mel, 3))  # nothing is seen of v where it is not asked for
     with pytest.raises(ConfigError, match="no learned variance"):
         bind_with_variance(family().network, mel)
 

@@ -103,23 +103,23 @@ def test_the_bound_closes_on_the_entropy_from_above(std, v):
 
 @pytest.mark.parametrize("std", [1.0, 0.3])
 def test_the_flow_gives_the_density(std):
-    """N(0, s^2 + sigma_1^2) at each clip: 5e-4 bits with 1000 levels, and the error falls with the square of the
+    """N(0, s^2 + sigma_1^2) at each clip: 3e-3 bits with 400 levels, and the error falls with the square of the
     step."""
     y_0 = data(std, 3, 50)
     errors = []
-    for n_steps in (50, 100, 200, 1000):
+    for n_steps in (25, 50, 100, 400):
         schedule = NoiseSchedule.log_snr(n_steps, 40.0, -70.0)
         variance = std**2 + 1 / schedule.alpha_bars[0].item() - 1
         expected = 0.5 * ((2 * math.pi * torch.tensor(variance)).log() + y_0.square().mean(1) / variance) / LOG2
         errors.append((flow_bits(gaussian(std), schedule, y_0, [0, 1, 2]) - expected).abs().max().item())
-    assert errors[3] < 5e-4
+    assert errors[3] < 3e-3
     slope = math.log2(errors[0] / errors[2]) / 2
-    assert slope == pytest.approx(2, abs=0.15)
+    assert slope == pytest.approx(2, abs=0.1)
 
 
 def test_bound_and_flow_agree():
     """On the same clips: both within 0.02 bits of the entropy, five standard errors of the mean being 0.011."""
-    schedule, y_0 = NoiseSchedule.log_snr(150, 40.0, -40.0), data(0.5)
+    schedule, y_0 = NoiseSchedule.log_snr(100, 40.0, -30.0), data(0.5)
     bound = variational_bound(gaussian(0.5), schedule, y_0, range(40), "beta").total.mean().item()
     flow = flow_bits(gaussian(0.5), schedule, y_0, range(40)).mean().item()
     assert bound == pytest.approx(entropy(0.5), abs=0.02)

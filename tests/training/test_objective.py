@@ -12,6 +12,7 @@ from tests.training.test_loop import same
 from wavegrad.diffusion import diffuse
 from wavegrad.diffusion.importance import HISTORY
 from wavegrad.errors import ConfigError
+from wavegrad.training import validation
 from wavegrad.training.objective import Objective
 from wavegrad.training.recipe import Recipe, load_recipe
 from wavegrad.training.state import load_state, save_state
@@ -19,14 +20,14 @@ from wavegrad.training.step import Example
 from wavegrad.training.trainer import Trainer
 from wavegrad.training.validation import Validator
 
-SMALL = ["data.crop_frames=4", "data.batch_size=4", "run.steps=40", "run.valid_synthesis=0", "run.device=cpu"]
+SMALL = ["data.crop_frames=4", "data.batch_size=2", "run.steps=24", "run.valid_synthesis=0", "run.device=cpu"]
 INDEX = ["objective.conditioning=index"]
 L2 = ["optimizer.loss=l2"]
 DROPOUT = ["objective.condition_dropout=0.4"]
 VARIANCE = ["objective.learned_variance=true", *L2, "schedule.n_steps=50", "schedule.beta_n=0.2"]
 IMPORTANCE = [
     "objective.level_sampling=importance",
-    "schedule.n_steps=3",
+    "schedule.n_steps=2",
     "schedule.beta_1=0.05",
     "schedule.beta_n=0.9",
 ]
@@ -69,24 +70,22 @@ def _clips(clips):
 
 @pytest.mark.parametrize("overrides", FAMILY.values(), ids=FAMILY)
 def test_a_short_run_learns_and_resumes_to_the_bit(clips, tmp_path, overrides):
-    """Thirty steps on real speech: the loss falls; stopped after seventeen and taken up again, they are the same."""
+    """24 steps on real speech: the loss falls; stopped after 18 and taken up again, they are the same."""
     recipe = small(*overrides)
     straight = Trainer(recipe, clips)
     losses = []
-    for step in range(30):
-        if step == 17:
+    for step in range(24):
+        if step == 18:
             path = save_state(straight.state(), tmp_path, keep=1)
         losses.append(straight.train_step().loss)
     assert sum(losses[-6:]) < 0.8 * sum(losses[:6])
     resumed = Trainer(recipe, clips)
     resumed.restore(load_state(path))
-    assert [resumed.train_step().loss for _ in range(13)] == losses[17:]
+    assert [resumed.train_step().loss for _ in range(6)] == losses[18:]
     assert same(vars(straight.state()), vars(resumed.state()))
     if straight.history is not None:
         assert straight.history.full
         assert not resumed.history.probabilities().allclose(torch.tensor(1 / recipe.schedule.n_steps).double())
-    losses = Validator(recipe, clips, straight.preprocess).losses(straight.ema.network)
-    assert all(math.isfinite(loss) for loss in losses.values())
 
 
 def test_l2_with_indices_is_l_simple():
@@ -103,6 +102,20 @@ def test_l2_with_indices_is_l_simple():
     torch.testing.assert_close((items * batch.mask.sum(1)).sum() / batch.mask.sum(), loss.detach())
 
 
+def test_a_network_of_indices_is_validated_at_the_nearest_steps(clips, monkeypatch):
+    """The mixture is that of the step whose index the network is told."""
+    monkeypatch.setattr(validation, "N_CROPS", 2)
+    recipe = small(*INDEX, "schedule.n_steps=5", "schedule.beta_n=0.9")
+    trainer = Trainer(recipe, clips)
+    seen = []
+    trainer.network.register_forward_hook(lambda module, inputs, output: seen.append(inputs[2]))
+    losses = Validator(recipe, clips, trainer.preprocess).losses(trainer.network)
+    assert len(losses) == len(validation.LEVELS)
+    known = recipe.schedule.schedule().noise_levels[1:]
+    for level, asked in zip(validation.LEVELS, seen, strict=True):
+        assert torch.equal(asked, known[(known - level).abs().argmin()].float().expand(2))
+
+
 def test_all_steps_of_the_training_schedule_are_drawn_alike():
     """40,000 draws of 50 steps: each count within five standard deviations; false alarm 3e-5 (the seed is fixed)."""
     objective = Objective(small(*INDEX, "schedule.n_steps=50"))
@@ -112,8 +125,8 @@ def test_all_steps_of_the_training_schedule_are_drawn_alike():
 
 
 def test_a_learned_variance_has_l_hybrid():
-    """L_simple + 0.001 L_vlb (Improved DDPM, eq. 16), L_vlb in bits a sample, from torch.distributions; the decoder where
-    the step is the first."""
+    """L_simple + 0.001 L_vlb (Improved DDPM, eq. 16), L_vlb in bits a sample, from torch.distributions; the decoder
+    where the step is the first."""
     network, objective, targets = parts(*VARIANCE, n_items=6)
     targets = replace(targets, steps=targets.steps.clone(), inner_levels=targets.inner_levels.clone())
     targets.inner_levels[0] = 1.0  # as if drawn from the first interval
@@ -193,11 +206,11 @@ def test_importance_sampling_needs_the_whole_step_whatever_the_micro_batches(cli
     """One history for one batch, in one piece or in four: losses differ by rounding only."""
     histories = []
     for accumulate in (1, 4):
-        trainer = Trainer(small(*IMPORTANCE, f"run.accumulate={accumulate}"), clips)
+        trainer = Trainer(small(*IMPORTANCE, "data.batch_size=4", f"run.accumulate={accumulate}"), clips)
         for _ in range(2):
             trainer.train_step()
         histories.append(trainer.history.losses)
-    assert histories[0].isfinite().sum() == 8 <= 3 * HISTORY
+    assert histories[0].isfinite().sum() == 8 < 2 * HISTORY
     torch.testing.assert_close(*histories, rtol=1e-4, atol=1e-6, equal_nan=True)
 
 
