@@ -208,17 +208,18 @@ class Vocoder:
         seed: int | Sequence[int] = 0,
         *,
         variance: Variance = "posterior",
+        guidance: float = 0.0,
         precision: Precision = "float32",
     ) -> Float[Tensor, "*batch time"]:
         """Waveform -> mel -> waveform of the same length and phase-blind content ("copy synthesis").
 
         Args:
             waveform: `batch time` or `time`, any length from 1 sample on, at `sample_rate`.
-            schedule, seed, variance, precision: as in a call.
+            schedule, seed, variance, guidance, precision: as in a call.
         """
         n_samples = waveform.shape[-1]
         mel = self.mel(F.pad(waveform, (0, -n_samples % self.hop_length)))
-        return self(mel, schedule, seed, length=n_samples, variance=variance, precision=precision)
+        return self(mel, schedule, seed, length=n_samples, variance=variance, guidance=guidance, precision=precision)
 
     def find_schedule(self, schedule: NoiseSchedule | str | int | None = None) -> NoiseSchedule:
         """The schedule that a call with this argument uses.

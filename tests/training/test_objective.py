@@ -237,10 +237,11 @@ def test_a_run_begun_before_these_keys_can_be_taken_up(tmp_path):
         ("objective.conditioning=step", "index"),
         ("objective.level_sampling=importnce", "importance"),
         ("schedule.kind=cosin", "cosine"),
+        ('model.default_schedule="12"', "unknown default_schedule '12'"),
     ],
 )
 def test_mistakes_are_refused_by_name(override, message):
     with pytest.raises(ConfigError, match=message):
-        small(override)
+        small(*INDEX, override)
     with pytest.raises(ConfigError, match="beta_1 and beta_n say nothing to a cosine schedule"):
         small("schedule.kind=cosine", "schedule.beta_1=1e-4")

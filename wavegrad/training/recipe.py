@@ -8,9 +8,10 @@ from wavegrad.audio.mel import MelConfig
 from wavegrad.audio.presets import mel_preset
 from wavegrad.audio.prior import PriorConfig
 from wavegrad.config import apply_overrides, from_dict, load_toml
+from wavegrad.diffusion.discrete import sub_schedules
 from wavegrad.diffusion.schedule import NoiseSchedule
 from wavegrad.diffusion.training_schedules import ScheduleKind, training_schedule
-from wavegrad.errors import ConfigError
+from wavegrad.errors import ConfigError, unknown
 from wavegrad.network import WaveGradConfig, network_preset
 
 
@@ -214,6 +215,10 @@ class Recipe:
                 f"batch_size {self.data.batch_size} is not a multiple of run.accumulate {self.run.accumulate}"
             )
         self.network_config()
+        if self.objective.conditioning == "index":
+            names = sub_schedules(self.schedule.schedule())
+            if self.model.default_schedule not in names:
+                raise ConfigError(unknown("default_schedule", self.model.default_schedule, names))
 
     def network_config(self) -> WaveGradConfig:
         """The network of the model, with the outputs and inputs that the objective needs."""
