@@ -94,12 +94,14 @@ class Objective:
         L_vlb is the number of steps times the term of one of them, in bits. It teaches the variance only: the mean in
         it is taken for a constant (sec. 3.1). Differs from the paper: levels are continuous, so the term is that of the
         step from the drawn level to the one that lies a whole step of the training schedule closer to the clip. The
-        paper's L_simple is the recipe's "l2".
+        decoder of the first step is left out: no sampler adds noise there, so its variance is fixed, and there is
+        nothing to learn from it. The paper's L_simple is the recipe's "l2".
         """
         noise, v = network.noise_and_variance(y, mel, targets.levels)
         noise = noise.float()
         simple = noise_error(targets.noise, noise, self.norm)
         term = bound_term(targets.noise, noise.detach(), v, targets.levels.double(), targets.inner_levels)
+        term = term.where(targets.inner_levels[:, None] < 1, 0.0)
         return simple + self.recipe.vlb_weight * self.schedule.n_steps * term
 
 
