@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 EVERYTHING = "everything"
 BASICS = {"errors", "shapes", "config"}
 PARTS = {"audio", "network", "diffusion"}
-VOCODER = {"checkpoint", "device", *PARTS, *BASICS}
+VOCODER = {"binding", "checkpoint", "device", *PARTS, *BASICS}
 
 LAYERS: dict[str, set[str]] = {
     "errors": set(),
@@ -25,7 +25,9 @@ LAYERS: dict[str, set[str]] = {
     "network": BASICS,
     "diffusion": BASICS,
     "checkpoint": PARTS | BASICS,
+    "binding": {"device", "network", "diffusion", *BASICS},
     "vocoder": VOCODER,
+    "clip_likelihood": {"vocoder", *VOCODER},
     "evaluation": {"audio", *BASICS},
     "corpora": {"audio", *BASICS},
     "training": {"vocoder", "evaluation", *VOCODER},

@@ -19,3 +19,5 @@ Mask = Bool[Tensor, "batch time"]
 """True where a sample counts."""
 PredictNoise = Callable[[Waveform, NoiseLevel], Waveform]
 """epsilon_theta with its condition bound: predict_noise(y, noise_level)."""
+PredictNoiseAndVariance = Callable[[Waveform, NoiseLevel], tuple[Waveform, Waveform]]
+"""The same of a network with a learned variance: also v, the share of log beta in the log-variance, in [0, 1]."""

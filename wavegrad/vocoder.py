@@ -14,19 +14,22 @@ from torch import Tensor
 from wavegrad.audio.mel import MelConfig, MelSpectrogram
 from wavegrad.audio.mel_check import check_mel
 from wavegrad.audio.prior import PriorConfig, colour, prior_gains
+from wavegrad.binding import bind_condition, bind_with_variance, training_schedule
 from wavegrad.checkpoint import Model, load_model, resolve_model, save_model
-from wavegrad.device import Precision, autocast
+from wavegrad.device import Precision
 from wavegrad.diffusion import (
     SCHEDULES,
+    Ancestral,
     NoiseSchedule,
     Sampler,
     Variance,
     choose_sampler,
     named_schedule,
 )
+from wavegrad.diffusion.discrete import find_steps, sub_schedules
 from wavegrad.errors import AudioError, CheckpointError, ConfigError, unknown
 from wavegrad.network import WaveGrad
-from wavegrad.shapes import Mel, NoiseLevel, PredictNoise, Waveform
+from wavegrad.shapes import Mel, PredictNoise, Waveform
 
 
 def generic_schedule(n_steps: int, prior: PriorConfig) -> NoiseSchedule:
@@ -68,7 +71,9 @@ class Vocoder:
 
     def __post_init__(self) -> None:
         if not self.schedules:
-            object.__setattr__(self, "schedules", standard_schedules(self.prior))
+            known = self.training_schedule
+            schedules = standard_schedules(self.prior) if known is None else sub_schedules(known)
+            object.__setattr__(self, "schedules", schedules)
         config = self.network.config
         config.check_hop(self.mel_config.hop_length)
         if config.n_mels != self.mel_config.n_mels:
@@ -145,6 +150,7 @@ class Vocoder:
         length: int | Sequence[int] | None = None,
         sampler: Sampler | str | None = None,
         variance: Variance | None = None,
+        guidance: float = 0.0,
         precision: Precision = "float32",
         on_step: Callable[[int, Waveform], None] | None = None,
     ) -> Float[Tensor, "*batch time"]:
@@ -160,6 +166,8 @@ class Vocoder:
                 `default_sampler` of the number of steps.
             variance: short for the ancestral sampler with this sigma_n^2: "posterior" is the paper's, "beta" the larger
                 one of DDPM; see `Ancestral`.
+            guidance: weight w of classifier-free guidance, for models trained with dropped conditions; 0 is the plain
+                model at one network call a step, anything else takes two.
             precision: of the network's arithmetic; the waveform being refined is float32 always.
             on_step: called after every step with its number and the (whitened) waveform as it is then.
 
@@ -169,8 +177,9 @@ class Vocoder:
 
         Raises:
             AudioError: a mel that cannot come from the front-end, or a length that it does not have.
-            ConfigError: an unknown schedule or sampler, both a sampler and a variance, or another number of seeds than
-                items.
+            ConfigError: an unknown schedule or sampler, both a sampler and a variance, another number of seeds than
+                items, a schedule that a model told the index of its step does not know, or guidance or a learned
+                variance of a model that was not trained for it.
 
         Warns:
             MelWarning: a mel that hardly comes from the front-end.
@@ -185,7 +194,7 @@ class Vocoder:
         with torch.inference_mode():
             gains = prior_gains(batch, self.mel_config, self.prior)
             y_0 = walk(
-                self._predict_noise(batch, precision),
+                self._bound(batch, walk, guidance, precision),
                 chosen,
                 n_samples,
                 seeds,
@@ -214,24 +223,45 @@ class Vocoder:
         *,
         sampler: Sampler | str | None = None,
         variance: Variance | None = None,
+        guidance: float = 0.0,
         precision: Precision = "float32",
     ) -> Float[Tensor, "*batch time"]:
         """Waveform -> mel -> waveform of the same length and phase-blind content ("copy synthesis").
 
         Args:
             waveform: `batch time` or `time`, any length from 1 sample on, at `sample_rate`.
-            schedule, seed, sampler, variance, precision: as in a call.
+            schedule, seed, sampler, variance, guidance, precision: as in a call.
         """
         n_samples = waveform.shape[-1]
         mel = self.mel(F.pad(waveform, (0, -n_samples % self.hop_length)))
-        return self(mel, schedule, seed, length=n_samples, sampler=sampler, variance=variance, precision=precision)
+        return self(
+            mel,
+            schedule,
+            seed,
+            length=n_samples,
+            sampler=sampler,
+            variance=variance,
+            guidance=guidance,
+            precision=precision,
+        )
 
     def find_schedule(self, schedule: NoiseSchedule | str | int | None = None) -> NoiseSchedule:
         """The schedule that a call with this argument uses.
 
         Raises:
-            ConfigError: there is no schedule of that name, or less than one step.
+            ConfigError: there is no schedule of that name, less than one step, or levels that a model told the index
+                of its step was not trained at.
         """
+        known = self.training_schedule
+        if known is None:
+            return self._find(schedule)
+        if isinstance(schedule, int) and schedule > 0:
+            return known.strided(schedule)
+        found = self._find(schedule)
+        find_steps(found.noise_levels.tolist()[1:], known, f"schedule {found.name!r}")
+        return found
+
+    def _find(self, schedule: NoiseSchedule | str | int | None) -> NoiseSchedule:
         if isinstance(schedule, NoiseSchedule):
             return schedule
         default = self.schedules[self.default_schedule]
@@ -246,14 +276,21 @@ class Vocoder:
             return named_schedule(schedule)
         raise ConfigError(unknown("schedule", schedule, [*self.schedules, *SCHEDULES]))
 
-    def _predict_noise(self, mel: Mel, precision: Precision) -> PredictNoise:
-        """The network with its condition bound."""
+    @property
+    def training_schedule(self) -> NoiseSchedule | None:
+        """The schedule whose steps the network knows by index; None for a network that is told the noise level."""
+        return training_schedule(self.network)
 
-        def predict_noise(y: Waveform, noise_level: NoiseLevel) -> Waveform:
-            with autocast(self.device, precision):
-                return self.network(y, mel, noise_level).float()
+    def _bound(self, mel: Mel, sampler: Sampler, guidance: float, precision: Precision) -> PredictNoise:
+        """What the sampler calls: a learned variance comes with the noise only where it is wanted."""
+        if sampler == Ancestral(variance="learned"):
+            return bind_with_variance(self.network, mel, guidance, precision)  # type: ignore[return-value]
+        return self.predict_noise(mel, guidance, precision)
 
-        return predict_noise
+    def predict_noise(self, mel: Mel, guidance: float = 0.0, precision: Precision = "float32") -> PredictNoise:
+        """epsilon_theta(y, noise_level) with its condition bound, as samplers and likelihoods take it; see
+        `bind_condition`."""
+        return bind_condition(self.network, mel.to(self.device, torch.float32), guidance, precision)
 
 
 def _seeds(seed: int | Sequence[int], n_items: int) -> list[int]:

@@ -16,7 +16,7 @@ from tests.reference.layers import random_state
 from wavegrad import __version__
 from wavegrad.checkpoint import load_model
 
-COMMANDS = ["vocode", "mel", "prepare", "train", "evaluate", "models", "import-checkpoint"]
+COMMANDS = ["vocode", "mel", "prepare", "train", "evaluate", "likelihood", "models", "import-checkpoint"]
 
 
 def test_version(run):

@@ -95,6 +95,11 @@ def colour(waveform: Waveform, gains: Coefficients | None) -> Waveform:
     return waveform if gains is None else inverse_lapped(lapped(waveform, gains.shape[2]) * gains)
 
 
+def whitening_log_det(gains: Coefficients) -> Float64[Tensor, " batch"]:
+    """log |det| of `whiten` as a linear map of the waveform: -sum(log gains), the lapped transform being orthogonal."""
+    return -gains.double().log().sum((1, 2))
+
+
 def _smoothing(n_mels: int, n_cepstra: int) -> Float64[Tensor, "n_mels n_mels"]:
     """The projection on the first basis vectors of the DCT-II over the bands: it keeps the first cepstra."""
     grid = torch.arange(n_mels, dtype=torch.float64)

@@ -7,6 +7,7 @@ import typer
 
 from wavegrad.cli.evaluate import evaluate
 from wavegrad.cli.import_checkpoint import import_checkpoint
+from wavegrad.cli.likelihood import likelihood
 from wavegrad.cli.mel import mel
 from wavegrad.cli.models import models
 from wavegrad.cli.prepare import prepare
@@ -21,7 +22,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="WaveGrad: a vocoder that turns mel spectrograms into speech by refining noise.",
 )
-for command in (vocode, mel, prepare, train, evaluate, models):
+for command in (vocode, mel, prepare, train, evaluate, likelihood, models):
     app.command(no_args_is_help=command is not models)(command)
 app.command("import-checkpoint", no_args_is_help=True)(import_checkpoint)
 

@@ -1,8 +1,12 @@
 """Options that several commands share."""
 
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+if TYPE_CHECKING:
+    from wavegrad.diffusion.schedule import NoiseSchedule
 
 Device = Annotated[
     Literal["auto", "cpu", "cuda"], typer.Option(help="Where to compute; auto: the GPU if there is one.")
@@ -21,3 +25,12 @@ def set_threads(n: int | None) -> None:
 
     if n is not None:
         torch.set_num_threads(n)
+
+
+def read_schedule(name_or_file: str | None, steps: int | None) -> "NoiseSchedule | str | int | None":
+    """What `Vocoder.find_schedule` takes, from --schedule and --steps."""
+    from wavegrad.diffusion.schedule import NoiseSchedule
+
+    if name_or_file is not None and (name_or_file.endswith(".json") or Path(name_or_file).is_file()):
+        return NoiseSchedule.load(name_or_file)
+    return name_or_file if name_or_file is not None else steps

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from wavegrad.cli.files import AUDIO, MELS, Job, not_all_done, plan, still_to_do
-from wavegrad.cli.options import Device, Model, Seed, Threads, set_threads
+from wavegrad.cli.options import Device, Model, Seed, Threads, read_schedule, set_threads
 from wavegrad.errors import ConfigError, WavegradError
 
 if TYPE_CHECKING:
@@ -41,6 +41,9 @@ def vocode(
     eta: Annotated[
         float | None, typer.Option(help="Ddim with this share of the ancestral noise.", min=0, max=1)
     ] = None,
+    guidance: Annotated[
+        float, typer.Option(help="Weight of classifier-free guidance; 0: the plain model, at half the time.")
+    ] = 0.0,
     device: Device = "auto",
     dtype: Annotated[
         Literal["float32", "bfloat16", "float16"],
@@ -68,12 +71,15 @@ def vocode(
     if not jobs:
         return
     set_threads(threads)
+    from wavegrad.binding import check_guidance
     from wavegrad.device import choose_device
     from wavegrad.vocoder import Vocoder
 
     vocoder = Vocoder.from_pretrained(model).to(choose_device(device))
-    chosen = vocoder.find_schedule(_schedule(schedule, steps))
-    _vocode_all(jobs, vocoder, chosen, seed, _sampler(sampler, variance, eta, chosen.n_steps), dtype, subtype)
+    chosen = vocoder.find_schedule(read_schedule(schedule, steps))
+    check_guidance(vocoder.network, guidance)
+    walk = _sampler(sampler, variance, eta, chosen.n_steps)
+    _vocode_all(jobs, vocoder, chosen, seed, walk, guidance, dtype, subtype)
 
 
 def _sampler(
@@ -91,20 +97,13 @@ def _sampler(
     return choose_sampler(name, variance, n_steps)
 
 
-def _schedule(name_or_file: str | None, steps: int | None) -> "NoiseSchedule | str | int | None":
-    from wavegrad.diffusion.schedule import NoiseSchedule
-
-    if name_or_file is not None and (name_or_file.endswith(".json") or Path(name_or_file).is_file()):
-        return NoiseSchedule.load(name_or_file)
-    return name_or_file if name_or_file is not None else steps
-
-
 def _vocode_all(
     jobs: list[Job],
     vocoder: "Vocoder",
     schedule: "NoiseSchedule",
     seed: int,
     sampler: "Sampler",
+    guidance: float,
     dtype: Literal["float32", "bfloat16", "float16"],
     subtype: Literal["PCM_16", "PCM_24", "FLOAT"],
 ) -> None:
@@ -129,6 +128,7 @@ def _vocode_all(
                         seed,
                         length=n_samples,
                         sampler=sampler,
+                        guidance=guidance,
                         precision=dtype,
                         on_step=lambda n, y: bar.update() and None,
                     ).cpu()  # waits for the device

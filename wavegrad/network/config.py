@@ -49,6 +49,13 @@ class WaveGradConfig:
     """"nearest" is the paper's. "linear": ivanvovk/WaveGrad."""
     leaky_slope: float = 0.2
     """Negative slope of every LeakyReLU. The paper leaves it open."""
+    step_levels: tuple[float, ...] | None = None
+    """sqrt(alpha_bar_n) of steps 1 ... N of the training schedule: with them the network is told the index n (DDPM; the
+    paper's ablation). None: it is told the level itself."""
+    learned_variance: bool = False
+    """A second output v, the network's own choice of the variance (Nichol and Dhariwal 2021, eq. 15)."""
+    null_condition: bool = False
+    """A learned mel that stands for "no condition" (Ho and Salimans 2022), for models trained with dropped ones."""
 
     def __post_init__(self) -> None:
         self._check_counts()
@@ -71,6 +78,8 @@ class WaveGradConfig:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be above 0 and finite")
         if not 0 <= self.leaky_slope < 1:
             raise ConfigError(f"leaky_slope is {self.leaky_slope}; it must lie in [0, 1)")
+        if self.step_levels is not None:
+            _check_step_levels(self.step_levels)
 
     def _check_counts(self) -> None:
         n_levels = len(self.factors)
@@ -97,3 +106,12 @@ class WaveGradConfig:
                 f"factors {product} = {self.hop_length} samples per frame, but the mel has a hop of {hop_length}; "
                 "choose factors whose product is the hop length"
             )
+
+
+def _check_step_levels(levels: tuple[float, ...]) -> None:
+    outer = (1.0, *levels)
+    for n, (inner, level) in enumerate(zip(outer, levels, strict=False), start=1):
+        if not 0 < level < inner:
+            raise ConfigError(f"step_levels: level {n} is {level}; it must lie between 0 and {inner}, both excluded")
+    if not levels:
+        raise ConfigError("step_levels is empty; leave it out for a network that is told the level itself")

@@ -20,13 +20,22 @@ class FiLM(nn.Module):
         n_hidden: channels between the two convolutions, where the embedding is added.
         level_scale: C of the noise embedding.
         slope: negative slope of the LeakyReLU.
+        step_levels: levels of the training schedule, where the network is told their index.
     """
 
-    def __init__(self, n_in: int, n_out: int, n_hidden: int, level_scale: float, slope: float):
+    def __init__(
+        self,
+        n_in: int,
+        n_out: int,
+        n_hidden: int,
+        level_scale: float,
+        slope: float,
+        step_levels: tuple[float, ...] | None = None,
+    ):
         super().__init__()
         self.input = Conv(n_in, n_hidden, 3)
         self.activation = nn.LeakyReLU(slope)
-        self.embedding = NoiseEmbedding(n_hidden, level_scale)
+        self.embedding = NoiseEmbedding(n_hidden, level_scale, step_levels)
         self.output = Conv(n_hidden, 2 * n_out, 3)
         for conv in (self.input, self.output):
             nn.init.xavier_uniform_(conv.weight)

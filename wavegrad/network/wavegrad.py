@@ -3,12 +3,13 @@
 import torch
 from torch import nn
 
+from wavegrad.errors import ConfigError
 from wavegrad.network.config import WaveGradConfig
 from wavegrad.network.conv import Conv, channels_last
 from wavegrad.network.dblock import DBlock
 from wavegrad.network.film import FiLM
 from wavegrad.network.ublock import UBlock
-from wavegrad.shapes import Mel, NoiseLevel, Waveform
+from wavegrad.shapes import Feature, Mel, NoiseLevel, Waveform
 
 
 class WaveGrad(nn.Module):
@@ -35,7 +36,7 @@ class WaveGrad(nn.Module):
             for n_in, n_out, factor in zip(down_widths, c.dblock_channels, down_factors, strict=False)
         )
         self.films = nn.ModuleList(
-            FiLM(n_in, n_out, n_in, c.level_scale, c.leaky_slope)
+            FiLM(n_in, n_out, n_in, c.level_scale, c.leaky_slope, c.step_levels)
             for n_in, n_out in zip(down_widths, reversed(c.ublock_channels), strict=True)
         )
         self.ublocks = nn.ModuleList(
@@ -44,7 +45,9 @@ class WaveGrad(nn.Module):
                 up_widths, c.ublock_channels, c.factors, c.ublock_dilations, strict=False
             )
         )
-        self.output_conv = Conv(c.ublock_channels[-1], 1, 3)
+        self.output_conv = Conv(c.ublock_channels[-1], 2 if c.learned_variance else 1, 3)
+        null_mel = nn.Parameter(torch.full((c.n_mels,), c.mel_mean)) if c.null_condition else None
+        self.null_mel = null_mel
 
     def _down(self, n_in: int, n_out: int, factor: int) -> nn.Sequential:
         c = self.config
@@ -69,6 +72,39 @@ class WaveGrad(nn.Module):
         Raises:
             ValueError: the lengths of `y` and `mel` do not belong together, or the band count is another.
         """
+        return self._outputs(y, mel, noise_level)[:, 0]
+
+    def noise_and_variance(self, y: Waveform, mel: Mel, noise_level: NoiseLevel) -> tuple[Waveform, Waveform]:
+        """The noise in `y`, and v in (0, 1): the share of log beta in the log-variance (Nichol and Dhariwal 2021, eq.
+        15).
+
+        Differs from the paper: a sigmoid keeps v inside its bounds, where the paper trusts the network with it.
+
+        Raises:
+            ConfigError: the network has no learned variance.
+            ValueError: as in `forward`.
+        """
+        self.check_learned_variance()
+        outputs = self._outputs(y, mel, noise_level)
+        return outputs[:, 0], outputs[:, 1].float().sigmoid()
+
+    def check_learned_variance(self) -> None:
+        """Raise ConfigError unless the network has one."""
+        if not self.config.learned_variance:
+            raise ConfigError("this model has no learned variance; train it with objective.learned_variance = true")
+
+    def no_condition(self, mel: Mel) -> Mel:
+        """The mel that stands for "no condition", in the shape of `mel`.
+
+        Raises:
+            ConfigError: the network was not trained with dropped conditions.
+        """
+        if self.null_mel is None:
+            raise ConfigError("this model was trained without dropped conditions; set objective.condition_dropout")
+        return self.null_mel[:, None].expand_as(mel)
+
+    def _outputs(self, y: Waveform, mel: Mel, noise_level: NoiseLevel) -> Feature:
+        """`batch 1 time`, or `batch 2 time` with a learned variance."""
         self._check(y, mel)
         h = channels_last(self.waveform_conv(y.unsqueeze(1)))
         films = [self.films[0](h, noise_level)]
@@ -80,7 +116,7 @@ class WaveGrad(nn.Module):
             assert isinstance(level, nn.ModuleList)
             for ublock in level:
                 u = ublock(u, film)
-        return self.output_conv(u).squeeze(1)
+        return self.output_conv(u)
 
     def _check(self, y: torch.Tensor, mel: torch.Tensor) -> None:
         if mel.shape[1] != self.config.n_mels:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from wavegrad.checkpoint import load_model, resolve_model
-from wavegrad.config import save_toml, to_dict
+from wavegrad.config import from_dict, save_toml, to_dict
 from wavegrad.device import choose_device
 from wavegrad.errors import ConfigError, TrainingError
 from wavegrad.training.corpus import load_corpora
@@ -81,7 +81,8 @@ def _train(
 ) -> Outcome:
     state = load_newest(run / "checkpoints", say)
     if state is not None:
-        check_same_recipe(state.recipe, to_dict(recipe), run)
+        begun = from_dict(Recipe, state.recipe, f"{run}: recipe")  # a key younger than the run has its default
+        check_same_recipe(to_dict(begun), to_dict(recipe), run)
     model = load_model(resolve_model(start)) if start is not None and state is None else None
     corpora = load_corpora(recipe, data, valid, say, mels)
     initialise = partial(init_from, model=model, recipe=recipe.model, say=say) if model is not None else None

@@ -1,5 +1,6 @@
 """What a training run is: every choice of it, typed, with its unit and its default."""
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -7,8 +8,10 @@ from wavegrad.audio.mel import MelConfig
 from wavegrad.audio.presets import mel_preset
 from wavegrad.audio.prior import PriorConfig
 from wavegrad.config import apply_overrides, from_dict, load_toml
+from wavegrad.diffusion.discrete import sub_schedules
 from wavegrad.diffusion.schedule import NoiseSchedule
-from wavegrad.errors import ConfigError
+from wavegrad.diffusion.training_schedules import ScheduleKind, training_schedule
+from wavegrad.errors import ConfigError, unknown
 from wavegrad.network import WaveGradConfig, network_preset
 
 
@@ -44,18 +47,48 @@ class ModelRecipe:
 class ScheduleRecipe:
     """The training schedule, whose noise levels bound the intervals of Algorithm 1."""
 
+    kind: ScheduleKind = "linear"
+    """"linear" is the paper's; "quadratic": square roots of the betas evenly spaced; "cosine": Nichol and Dhariwal
+    2021; "sigmoid": Chen 2023."""
     beta_1: float = 1e-6
-    """First beta. The paper: Linear(1e-6, 0.01, 1000)."""
+    """First beta, of "linear" and "quadratic". The paper: Linear(1e-6, 0.01, 1000)."""
     beta_n: float = 0.01
-    """Last beta."""
+    """Last beta, of "linear" and "quadratic"."""
     n_steps: int = 1000
     """Number of intervals, S."""
 
     def __post_init__(self) -> None:
+        if self.kind in ("cosine", "sigmoid") and (self.beta_1, self.beta_n) != (1e-6, 0.01):
+            raise ConfigError(f"beta_1 and beta_n say nothing to a {self.kind} schedule; leave them out")
         self.schedule()
 
     def schedule(self) -> NoiseSchedule:
-        return NoiseSchedule.linear(self.beta_1, self.beta_n, self.n_steps)
+        return training_schedule(self.kind, self.n_steps, self.beta_1, self.beta_n)
+
+
+@dataclass(frozen=True)
+class ObjectiveRecipe:
+    """What the network is told, and what it learns to say; the defaults are WaveGrad's."""
+
+    conditioning: Literal["level", "index"] = "level"
+    """"level": the network is told sqrt(alpha_bar), drawn from the whole range. "index": it is told the step n of the
+    training schedule, and is trained and sampled at those levels only (DDPM; the paper's ablation)."""
+    condition_dropout: float = 0.0
+    """Probability that a crop's mel is replaced by the learned "no condition" (Ho and Salimans 2022: 0.1 to 0.2); above
+    0 the model can be guided."""
+    learned_variance: bool = False
+    """The network learns the variance of its steps as well: L_hybrid of Nichol and Dhariwal 2021."""
+    vlb_weight: float = 0.001
+    """Lambda of L_hybrid, for learned variances."""
+    level_sampling: Literal["uniform", "importance"] = "uniform"
+    """"uniform": Algorithm 1. "importance": steps with large losses more often, with smaller weights (Nichol and
+    Dhariwal 2021, eq. 18)."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.condition_dropout < 1:
+            raise ConfigError(f"condition_dropout is {self.condition_dropout}; it must lie in [0, 1)")
+        if not 0 < self.vlb_weight < math.inf:
+            raise ConfigError(f"vlb_weight is {self.vlb_weight}; it must be above 0 and finite")
 
 
 @dataclass(frozen=True)
@@ -176,6 +209,7 @@ class Recipe:
 
     model: ModelRecipe
     schedule: ScheduleRecipe = ScheduleRecipe()
+    objective: ObjectiveRecipe = ObjectiveRecipe()
     data: DataRecipe = DataRecipe()
     optimizer: OptimizerRecipe = OptimizerRecipe()
     run: RunRecipe = field(default_factory=RunRecipe)
@@ -185,7 +219,21 @@ class Recipe:
             raise ConfigError(
                 f"batch_size {self.data.batch_size} is not a multiple of run.accumulate {self.run.accumulate}"
             )
-        self.model.network_config()
+        self.network_config()
+        if self.objective.conditioning == "index":
+            names = sub_schedules(self.schedule.schedule())
+            if self.model.default_schedule not in names:
+                raise ConfigError(unknown("default_schedule", self.model.default_schedule, names))
+
+    def network_config(self) -> WaveGradConfig:
+        """The network of the model, with the outputs and inputs that the objective needs."""
+        indexed = self.objective.conditioning == "index"
+        return replace(
+            self.model.network_config(),
+            step_levels=tuple(self.schedule.schedule().noise_levels.tolist()[1:]) if indexed else None,
+            learned_variance=self.objective.learned_variance,
+            null_condition=self.objective.condition_dropout > 0,
+        )
 
 
 def load_recipe(path: str, overrides: list[str] | None = None) -> Recipe:

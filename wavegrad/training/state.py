@@ -27,6 +27,8 @@ class TrainingState:
     optimizer: dict[str, Any]
     best_loss: float
     """Lowest validation loss so far; infinity before the first validation."""
+    level_losses: torch.Tensor | None = None
+    """`LossHistory.losses`, of runs with importance sampling."""
 
 
 def checkpoint_path(folder: Path, step: int) -> Path:

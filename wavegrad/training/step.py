@@ -9,9 +9,7 @@ from torch import Tensor, nn
 from wavegrad.audio.mel import MelConfig, MelSpectrogram
 from wavegrad.audio.prior import PriorConfig, PriorGains, whiten
 from wavegrad.diffusion.loss import noise_loss
-from wavegrad.diffusion.noise_level import draw_noise_levels
 from wavegrad.diffusion.process import diffuse
-from wavegrad.diffusion.schedule import NoiseSchedule
 from wavegrad.shapes import Mask, Mel, NoiseLevel, Waveform
 from wavegrad.training.bank import to_device
 from wavegrad.training.data import Crops
@@ -47,14 +45,6 @@ class Preprocessor:
         n_context = self.context // self.mel_config.hop_length
         inside = slice(self.context, -self.context)
         return Example(y_0[:, inside], mel[:, :, n_context:-n_context], to_device(crops.mask, self.device))
-
-
-def draw_targets(
-    schedule: NoiseSchedule, n_items: int, n_samples: int, generator: torch.Generator
-) -> tuple[NoiseLevel, Waveform]:
-    """Noise levels and noise of a whole step (WaveGrad, Algorithm 1), on the device of the generator."""
-    levels = draw_noise_levels(schedule, n_items, generator)
-    return levels, torch.randn(n_items, n_samples, generator=generator, device=generator.device)
 
 
 def loss_at(network: nn.Module, example: Example, levels: NoiseLevel, noise: Waveform, norm: LossNorm = "l1") -> Tensor:

@@ -13,14 +13,16 @@ from torch.nn.parallel import DistributedDataParallel
 
 from wavegrad.config import to_dict
 from wavegrad.device import Precision, autocast, choose_device
+from wavegrad.diffusion.importance import LossHistory
 from wavegrad.errors import CheckpointError, ConfigError, TrainingError
 from wavegrad.network import WaveGrad
 from wavegrad.training.data import Clip, CropSampler, context_samples
 from wavegrad.training.ema import Ema
+from wavegrad.training.objective import Objective, ObjectiveOfNetwork, Targets
 from wavegrad.training.optimizer import build_optimizer, learning_rate, steps_taken, update
 from wavegrad.training.recipe import Recipe
 from wavegrad.training.state import TrainingState
-from wavegrad.training.step import Preprocessor, draw_targets, loss_at
+from wavegrad.training.step import Preprocessor
 from wavegrad.training.world import World
 from wavegrad.vocoder import Vocoder
 
@@ -63,22 +65,24 @@ class Trainer:
         self.recipe = recipe
         self.device = choose_device(recipe.run.device)
         self.precision = choose_precision(recipe.run.precision, self.device)
-        self.schedule = recipe.schedule.schedule()
+        self.objective = Objective(recipe)
         bank_device = self.device if recipe.run.corpus_on_device else torch.device("cpu")
         self.sampler = CropSampler(clips, mel, recipe.data, recipe.run.seed, bank_device)
         self.preprocess = Preprocessor(mel, recipe.model.prior, context_samples(mel), self.device)
         with torch.random.fork_rng():
             torch.manual_seed(recipe.run.seed)
-            self.network = WaveGrad(recipe.model.network_config())
+            self.network = WaveGrad(recipe.network_config())
         if initialise is not None:
             initialise(self.network)
         self.network.to(self.device)
-        self._predict = self._wrapped()
+        self._loss_of = self._wrapped()
         self.ema = Ema(self.network, recipe.optimizer.ema_decay)
         self.optimizer = build_optimizer(self.network, recipe.optimizer)
         self.step = 0
         self.best_loss = float("inf")
         self._broken = torch.zeros((), device=self.device)  # 1 from the first step on that was not finite
+        importance = recipe.objective.level_sampling == "importance"
+        self.history = LossHistory.empty(recipe.schedule.n_steps) if importance else None
 
     def train_step(self) -> StepReport:
         """One optimiser step over all micro-batches. The host does not wait for the device.
@@ -90,17 +94,22 @@ class Trainer:
         rate = learning_rate(self.step, self.recipe.run.steps, recipe)
         self.optimizer.zero_grad(set_to_none=True)
         total = torch.zeros((), device=self.device)
+        targets = self._targets()
+        items = []
         for i in range(self.recipe.run.accumulate):
             last = i == self.recipe.run.accumulate - 1
             with contextlib.nullcontext() if last else self._without_exchange():
-                loss = self._loss(self.world.rank * self.recipe.run.accumulate + i, self.n_parts)
+                loss, of_items = self._loss(targets, self.world.rank * self.recipe.run.accumulate + i, self.n_parts)
                 (loss * self.world.size).backward()  # the exchange takes the mean over the ranks
             total += loss.detach()
+            items.append(of_items)
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), recipe.clip_norm)
         self.world.sum(total)
         self._broken = torch.maximum(self._broken, (~(total + norm).isfinite()).float())
         update(self.optimizer, rate, skip=self._broken)
         self.ema.update(self.network, self.step, skip=self._broken)
+        if self.history is not None:
+            self.history = self.history.record(targets.steps, self.world.gather(torch.cat(items)))
         self.step += 1
         return StepReport(total, norm, rate)
 
@@ -123,6 +132,7 @@ class Trainer:
             self.ema.network.state_dict(),
             self.optimizer.state_dict(),
             self.best_loss,
+            None if self.history is None else self.history.losses,
         )
 
     def restore(self, state: TrainingState) -> None:
@@ -139,6 +149,8 @@ class Trainer:
             raise CheckpointError(f"the checkpoint does not fit the recipe: {' '.join(str(error).split())}") from error
         self.step = state.step
         self.best_loss = state.best_loss
+        if self.history is not None and state.level_losses is not None:
+            self.history = LossHistory(self.history.n_steps, state.level_losses.cpu())
 
     def vocoder(self) -> Vocoder:
         """The averaged weights as a vocoder."""
@@ -146,35 +158,43 @@ class Trainer:
         return Vocoder(model.mel_config(), self.ema.network, model.prior, default_schedule=model.default_schedule)
 
     def _wrapped(self) -> nn.Module:
-        """The network as the loss calls it: compiled where the recipe says so, its gradients added up over the
-        ranks."""
-        predict: nn.Module = torch.compile(self.network) if self.recipe.run.compile else self.network  # type: ignore[assignment]
-        return DistributedDataParallel(predict, broadcast_buffers=False) if self.world.size > 1 else predict
+        """The loss as a function of what was drawn, in whose `forward` all use of the network lies: compiled where the
+        recipe says so, its gradients added up over the ranks."""
+        if self.recipe.run.compile:
+            self.network.compile()
+        loss = ObjectiveOfNetwork(self.objective, self.network)
+        return DistributedDataParallel(loss, broadcast_buffers=False) if self.world.size > 1 else loss
 
     def _without_exchange(self) -> contextlib.AbstractContextManager[None]:
         """Context in which gradients stay on their rank, for all micro-batches but the last."""
-        ddp = self._predict
+        ddp = self._loss_of
         return ddp.no_sync() if isinstance(ddp, DistributedDataParallel) else contextlib.nullcontext()
 
-    def _loss(self, part: int, n_parts: int) -> Tensor:
-        """Share of one micro-batch in the loss of the step. Noise is drawn for the whole step and cut, so that neither
-        accumulation nor the number of ranks changes anything."""
+    def _targets(self) -> Targets:
+        """Noise is drawn for the whole step and cut, so that neither accumulation nor the number of ranks changes
+        anything."""
+        data, generator = self.recipe.data, torch.Generator(self.device)
+        n_samples = data.crop_frames * self.recipe.model.mel_config().hop_length
+        generator.manual_seed(_mix(self.recipe.run.seed, self.step))
+        return self.objective.draw(data.batch_size, n_samples, generator, self.history)
+
+    def _loss(self, targets: Targets, part: int, n_parts: int) -> tuple[Tensor, Tensor]:
+        """Share of one micro-batch in the loss of the step, and the losses of its items."""
         batch_size = self.recipe.data.batch_size
         chosen = slice(part * batch_size // n_parts, (part + 1) * batch_size // n_parts)
         crops = self.sampler.draw(self.step, part, n_parts)
         example = self.preprocess(crops)
-        generator = torch.Generator(self.device).manual_seed(_mix(self.recipe.run.seed, self.step))
-        levels, noise = draw_targets(self.schedule, batch_size, example.y_0.shape[1], generator)
         with autocast(self.device, self.precision):
-            mean = loss_at(self._predict, example, levels[chosen], noise[chosen], self.recipe.optimizer.loss)
-        return mean * crops.share
+            mean, of_items = self._loss_of(example, targets.part(chosen))
+        return mean * crops.share, of_items
 
     @torch.no_grad()
     def _not_finite(self, loss: float, norm: float) -> str:
         """Say what happened, and which clips cannot be taken alone; all of them where each one can."""
         n_crops = self.recipe.data.batch_size
         names = self.sampler.draw(self.step).names
-        culprits = sorted({names[i] for i in range(n_crops) if not torch.isfinite(self._loss(i, n_crops))})
+        targets = self._targets()
+        culprits = sorted({names[i] for i in range(n_crops) if not self._loss(targets, i, n_crops)[0].isfinite()})
         named = ", ".join(culprits or sorted(set(names)))
         return (
             f"step {self.step}: loss {loss}, gradient norm {norm}: not finite, with {named}; the state before this "

@@ -4,10 +4,11 @@ from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from wavegrad.errors import WavegradError
 from wavegrad.evaluation.log_mel import log_mel_distance
+from wavegrad.network import WaveGrad
 from wavegrad.training.data import Clip, CropSampler
 from wavegrad.training.recipe import Recipe
 from wavegrad.training.step import Preprocessor, loss_at
@@ -48,7 +49,7 @@ class Validator:
         self._clips = clips[:: max(1, len(clips) // max(1, recipe.run.valid_synthesis))][: recipe.run.valid_synthesis]
         self._n_steps = recipe.run.valid_steps
 
-    def __call__(self, network: nn.Module, vocoder: Vocoder) -> Validation:
+    def __call__(self, network: WaveGrad, vocoder: Vocoder) -> Validation:
         """Losses of the network, and a few-step synthesis of the clips by the vocoder made of it."""
         audio: dict[str, Tensor] = {}
         distances: list[float] = []
@@ -64,13 +65,17 @@ class Validator:
         return Validation(self.losses(network), sum(distances) / len(distances) if distances else float("nan"), audio)
 
     @torch.no_grad()
-    def losses(self, network: nn.Module) -> dict[float, float]:
-        """Noise loss at each of LEVELS; the noise depends on the crop and the level only."""
+    def losses(self, network: WaveGrad) -> dict[float, float]:
+        """Noise loss at each of LEVELS; the noise depends on the crop and the level only.
+
+        A network that is told the index of a step is judged at the step nearest to the level.
+        """
         return {level: self._loss(network, level) for level in LEVELS}
 
-    def _loss(self, network: nn.Module, level: float) -> float:
+    def _loss(self, network: WaveGrad, level: float) -> float:
         y_0 = self._example.y_0
         noise = torch.randn(y_0.shape, generator=torch.Generator().manual_seed(LEVELS.index(level))).to(y_0.device)
+        level = min(network.config.step_levels or (level,), key=lambda known: abs(known - level))
         return loss_at(network, self._example, torch.full((len(noise),), level, device=noise.device), noise).item()
 
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import torch
 import torch.distributed as dist
+from jaxtyping import Float
 from torch import Tensor
 
 from wavegrad.errors import TrainingError
@@ -37,6 +38,14 @@ class World:
         if self.size > 1:
             dist.all_reduce(x)
         return x
+
+    def gather(self, x: Float[Tensor, " n"]) -> Float[Tensor, " all"]:
+        """What every process has, end to end in the order of their ranks."""
+        if self.size == 1:
+            return x
+        pieces = [torch.empty_like(x) for _ in range(self.size)]
+        dist.all_gather(pieces, x)
+        return torch.cat(pieces)
 
     def any(self, flag: bool, device: torch.device) -> bool:
         """Whether the flag is set in any process; waits for the device."""
