@@ -8,6 +8,7 @@ from torch import Tensor
 
 from wavegrad.audio.mel import MelConfig, MelSpectrogram
 from wavegrad.audio.presets import mel_preset
+from wavegrad.evaluation.metric import Metric
 from wavegrad.evaluation.pair import aligned
 
 DB_PER_NEPER = 20 / math.log(10)
@@ -43,3 +44,15 @@ def _convention(sample_rate: int) -> MelConfig:
         hop_length=round(base.hop_length * ratio),
         f_max=sample_rate / 2,
     )
+
+
+LOG_MEL = Metric(
+    key="log_mel_db",
+    heading="log-mel distance",
+    unit="dB",
+    digits=2,
+    better="lower",
+    source="LS-MAE of Chen et al. 2020 (WaveGrad), sec. 4.3",
+    sample_rate=None,
+    compute=log_mel_distance,
+)

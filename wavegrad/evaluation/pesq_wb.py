@@ -4,7 +4,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from wavegrad.errors import AudioError
+from wavegrad.evaluation.metric import EVAL, Metric
 from wavegrad.evaluation.pair import aligned, resampled
+
+RATE = 16000
 
 
 def pesq_wb(reference: Float[Tensor, " n"], generated: Float[Tensor, " m"], sample_rate: int) -> float:
@@ -20,9 +23,21 @@ def pesq_wb(reference: Float[Tensor, " n"], generated: Float[Tensor, " m"], samp
     if not (reference.any() and generated.any()):
         raise AudioError("PESQ: the audio is silent")
     try:
-        return float(
-            pesq(16000, resampled(reference, sample_rate, 16000), resampled(generated, sample_rate, 16000), "wb")
-        )
+        return float(pesq(RATE, resampled(reference, sample_rate, RATE), resampled(generated, sample_rate, RATE), "wb"))
     except PesqError as error:
         reason = error.args[0] if error.args else type(error).__name__
         raise AudioError(f"PESQ: {reason.decode() if isinstance(reason, bytes) else reason}") from error
+
+
+PESQ_WB = Metric(
+    key="pesq_wb",
+    heading="PESQ-WB",
+    unit="",
+    digits=3,
+    better="higher",
+    source="ITU-T P.862.2 (2007)",
+    sample_rate=RATE,
+    compute=pesq_wb,
+    packages=("pesq",),
+    install=EVAL,
+)

@@ -6,7 +6,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from wavegrad.errors import AudioError
+from wavegrad.evaluation.metric import EVAL, Metric
 from wavegrad.evaluation.pair import aligned, resampled
+
+RATE = 10000
 
 
 def stoi(reference: Float[Tensor, " n"], generated: Float[Tensor, " m"], sample_rate: int) -> float:
@@ -24,7 +27,21 @@ def stoi(reference: Float[Tensor, " n"], generated: Float[Tensor, " m"], sample_
     with warnings.catch_warnings():
         warnings.filterwarnings("error", "Not enough STFT frames", RuntimeWarning)  # pystoi would return 1e-5
         try:
-            value = measure(resampled(reference, sample_rate, 10000), resampled(generated, sample_rate, 10000), 10000)
+            value = measure(resampled(reference, sample_rate, RATE), resampled(generated, sample_rate, RATE), RATE)
         except RuntimeWarning as error:
             raise AudioError("STOI: less than 0.4 s of the reference has sound in it") from error
     return float(value)
+
+
+STOI = Metric(
+    key="stoi",
+    heading="STOI",
+    unit="",
+    digits=3,
+    better="higher",
+    source="Taal et al. 2011",
+    sample_rate=RATE,
+    compute=stoi,
+    packages=("pystoi",),
+    install=EVAL,
+)
