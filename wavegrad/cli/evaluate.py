@@ -13,6 +13,7 @@ from wavegrad.errors import ConfigError
 
 if TYPE_CHECKING:
     from wavegrad.audio.mel import MelConfig
+    from wavegrad.cli.evaluated import Synthesis
     from wavegrad.evaluation import Candidate, Evaluation, EvaluationOptions
 
 
@@ -59,7 +60,7 @@ def evaluate(
     from wavegrad.cli.evaluated import Synthesis
     from wavegrad.evaluation import EvaluationOptions
 
-    models = model or ([] if folders else [None])
+    models: list[str | None] = [*model] if model else [] if folders else [None]
     candidates, mel = _candidates(models, Synthesis(counts, tuple(schedule or ()), seed, device), folders)
     options = EvaluationOptions(
         metrics=tuple(key.strip() for key in metrics.split(",")) if metrics else (),

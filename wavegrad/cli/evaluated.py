@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from wavegrad.audio.mel import MelConfig
     from wavegrad.diffusion.schedule import NoiseSchedule
-    from wavegrad.evaluation import Folder, Synthesizer
+    from wavegrad.evaluation import Synthesizer
     from wavegrad.vocoder import Vocoder
 
 
@@ -64,8 +64,8 @@ def copy_syntheses(name: str | None, label: str, wanted: Synthesis) -> "tuple[li
     from wavegrad.checkpoint import resolve_model
 
     model = ModelOnDevice(resolve_model(name), wanted.device)
-    choices: list[int | str] = [*wanted.steps, *wanted.schedules]
-    systems = [_copy_synthesis(model, label, choice, wanted.seed) for choice in choices or [None]]
+    choices: list[int | str | None] = [*wanted.steps, *wanted.schedules] or [None]
+    systems = [_copy_synthesis(model, label, choice, wanted.seed) for choice in choices]
     return systems, model.vocoder.mel_config
 
 

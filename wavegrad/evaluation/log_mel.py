@@ -25,12 +25,13 @@ def log_mel_distance(reference: Float[Tensor, " n"], generated: Float[Tensor, " 
         AudioError: lengths that differ by more than 50 ms, or less than one frame of audio.
     """
     reference, generated = aligned(reference, generated, sample_rate)
-    mel = MelSpectrogram(_convention(sample_rate))
+    mel = MelSpectrogram(log_mel_config(sample_rate))
     difference = mel(reference[None].cpu()) - mel(generated[None].cpu())
     return difference.abs().mean().item() * DB_PER_NEPER
 
 
-def _convention(sample_rate: int) -> MelConfig:
+def log_mel_config(sample_rate: int) -> MelConfig:
+    """The mel of the distance at a sample rate."""
     base = mel_preset("wavegrad-24k")
     if sample_rate == base.sample_rate:
         return base

@@ -1,69 +1,88 @@
 """An evaluation as text."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
 
 from wavegrad.evaluation.bootstrap import Interval
-from wavegrad.evaluation.metric import Metric
-from wavegrad.evaluation.registry import METRICS
+from wavegrad.evaluation.measure import RTF
+from wavegrad.evaluation.registry import find_metrics
 from wavegrad.evaluation.results import Evaluation
 
 
-def markdown_table(evaluation: Evaluation, metrics: Mapping[str, Metric] = METRICS) -> str:
+@dataclass(frozen=True)
+class Column:
+    """How a figure is shown."""
+
+    heading: str
+    """With the unit."""
+    digits: int
+    better: Literal["higher", "lower", "zero"]
+
+
+def column(key: str) -> Column:
+    """Of a metric, or of the real-time factor, which is no metric: it is not computed from the audio."""
+    if key == RTF:
+        return Column("real-time factor", 3, "lower")
+    (metric,) = find_metrics([key])
+    heading = f"{metric.heading}, {metric.unit}" if metric.unit else metric.heading
+    return Column(heading, metric.digits, metric.better)
+
+
+def markdown_table(evaluation: Evaluation) -> str:
     """One row a system: mean of each metric with its 95 % interval over n clips."""
-    lines = _header(("system", "n"), evaluation, metrics)
-    for system in evaluation.systems:
-        intervals = [evaluation.interval(system.name, key) for key in evaluation.metrics]
-        n = max((interval.n for interval in intervals), default=0)
-        cells = [_mean(i, metrics[key], n) for i, key in zip(intervals, evaluation.metrics, strict=True)]
-        lines.append(f"| {system.name} | {n} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+    rows = {
+        system.name: [evaluation.interval(system.name, key) for key in evaluation.metrics]
+        for system in evaluation.systems
+    }
+    return _table("system", rows, evaluation.metrics, _mean)
 
 
-def paired_table(evaluation: Evaluation, baseline: str, metrics: Mapping[str, Metric] = METRICS) -> str:
+def paired_table(evaluation: Evaluation, baseline: str) -> str:
     """One row for each other system: its mean difference from `baseline` on the clips that both have.
 
     Where the 95 % interval leaves out zero, and the metric has a good end, the cell says "better" or "worse".
     """
-    lines = _header((f"minus {baseline}", "n"), evaluation, metrics)
-    for system in evaluation.systems:
-        if system.name == baseline:
-            continue
-        intervals = [evaluation.difference(system.name, baseline, key) for key in evaluation.metrics]
-        n = max((interval.n for interval in intervals), default=0)
-        cells = [_difference(i, metrics[key], n) for i, key in zip(intervals, evaluation.metrics, strict=True)]
-        lines.append(f"| {system.name} | {n} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+    rows = {
+        system.name: [evaluation.difference(system.name, baseline, key) for key in evaluation.metrics]
+        for system in evaluation.systems
+        if system.name != baseline
+    }
+    return _table(f"minus {baseline}", rows, evaluation.metrics, _difference)
 
 
-def verdict(difference: Interval, better: str) -> str:
+def verdict(difference: Interval, better: Literal["higher", "lower", "zero"]) -> str:
     """ "better", "worse", or nothing where the interval holds zero or the metric is best in the middle."""
     if not difference.excludes_zero or better == "zero":
         return ""
     return "better" if (difference.mean > 0) == (better == "higher") else "worse"
 
 
-def _header(first: tuple[str, ...], evaluation: Evaluation, metrics: Mapping[str, Metric]) -> list[str]:
-    names = [*first, *(_heading(metrics[key]) for key in evaluation.metrics)]
-    return [f"| {' | '.join(names)} |", "| --- " * len(names) + "|"]
+def _table(
+    title: str, rows: dict[str, list[Interval]], keys: tuple[str, ...], cell: Callable[[Interval, Column, int], str]
+) -> str:
+    columns = [column(key) for key in keys]
+    lines = [f"| {title} | n | {' | '.join(c.heading for c in columns)} |", "| --- " * (len(columns) + 2) + "|"]
+    for name, intervals in rows.items():
+        n = max((interval.n for interval in intervals), default=0)
+        cells = [cell(interval, c, n) for interval, c in zip(intervals, columns, strict=True)]
+        lines.append(f"| {name} | {n} | {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
-def _heading(metric: Metric) -> str:
-    return f"{metric.heading}, {metric.unit}" if metric.unit else metric.heading
+def _mean(interval: Interval, c: Column, n_of_row: int) -> str:
+    return _cell(interval, c, n_of_row, "")
 
 
-def _mean(interval: Interval, metric: Metric, n_of_row: int) -> str:
-    return _cell(interval, metric, n_of_row, "")
+def _difference(interval: Interval, c: Column, n_of_row: int) -> str:
+    word = verdict(interval, c.better)
+    return _cell(interval, c, n_of_row, "+") + (f" {word}" if word else "")
 
 
-def _difference(interval: Interval, metric: Metric, n_of_row: int) -> str:
-    word = verdict(interval, metric.better)
-    return _cell(interval, metric, n_of_row, "+") + (f" {word}" if word else "")
-
-
-def _cell(interval: Interval, metric: Metric, n_of_row: int, sign: str) -> str:
+def _cell(interval: Interval, c: Column, n_of_row: int, sign: str) -> str:
     if math.isnan(interval.mean):
         return "-"
-    mean, low, high = (f"{x:{sign}.{metric.digits}f}" for x in (interval.mean, interval.low, interval.high))
+    mean, low, high = (f"{x:{sign}.{c.digits}f}" for x in (interval.mean, interval.low, interval.high))
     fewer = f", n = {interval.n}" if interval.n < n_of_row else ""
     return f"{mean} ({low} to {high}{fewer})"

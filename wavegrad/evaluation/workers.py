@@ -59,8 +59,8 @@ def _share_out(clips: Sequence[Clip], workers: dict[Connection, SpawnProcess]) -
         pipe.send(i)
         busy[pipe] = i
     while busy:
-        for pipe in wait(list(busy)):
-            assert isinstance(pipe, Connection)
+        ready = set(wait(list(busy)))
+        for pipe in [pipe for pipe in busy if pipe in ready]:
             try:
                 done = pipe.recv()
             except EOFError:
