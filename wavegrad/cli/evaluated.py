@@ -2,9 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,29 +17,31 @@ if TYPE_CHECKING:
     from wavegrad.vocoder import Vocoder
 
 
-@dataclass(frozen=True)
-class ModelOnDevice:
-    """A model that is loaded when it is first used, once in each process; what is pickled is its name."""
+@dataclass(frozen=True, eq=False)
+class LoadedModel:
+    """A model of which a worker process gets the name, and loads it as it starts: no clip's time contains that."""
 
     directory: Path
     device: str
+    vocoder: "Vocoder"
 
-    @cached_property
-    def vocoder(self) -> "Vocoder":
-        from wavegrad.device import choose_device
-        from wavegrad.vocoder import Vocoder
+    def __reduce__(self) -> "tuple[Callable[[Path, str], LoadedModel], tuple[Path, str]]":
+        return load, (self.directory, self.device)
 
-        return Vocoder.from_pretrained(self.directory).to(choose_device(self.device))
 
-    def __getstate__(self) -> dict[str, object]:
-        return {"directory": self.directory, "device": self.device}
+def load(directory: Path, device: str) -> LoadedModel:
+    """A model on a device ("auto", "cpu" or "cuda")."""
+    from wavegrad.device import choose_device
+    from wavegrad.vocoder import Vocoder
+
+    return LoadedModel(directory, device, Vocoder.from_pretrained(directory).to(choose_device(device)))
 
 
 @dataclass(frozen=True)
 class CopySynthesis:
     """Recording -> mel -> recording, by a vocoder with a schedule and a seed."""
 
-    model: ModelOnDevice
+    model: LoadedModel
     schedule: "NoiseSchedule"
     seed: int
 
@@ -63,13 +64,13 @@ def copy_syntheses(name: str | None, label: str, wanted: Synthesis) -> "tuple[li
     """A model with each number of steps and each schedule, or with its default schedule; and its mel."""
     from wavegrad.checkpoint import resolve_model
 
-    model = ModelOnDevice(resolve_model(name), wanted.device)
+    model = load(resolve_model(name), wanted.device)
     choices: list[int | str | None] = [*wanted.steps, *wanted.schedules] or [None]
     systems = [_copy_synthesis(model, label, choice, wanted.seed) for choice in choices]
     return systems, model.vocoder.mel_config
 
 
-def _copy_synthesis(model: ModelOnDevice, label: str, choice: int | str | None, seed: int) -> "Synthesizer":
+def _copy_synthesis(model: LoadedModel, label: str, choice: int | str | None, seed: int) -> "Synthesizer":
     """The model's own schedules lie on its line in the plots; others get a line of their own."""
     from wavegrad.diffusion.schedule import NoiseSchedule
     from wavegrad.evaluation import Synthesizer, System
