@@ -13,7 +13,7 @@ from wavegrad.audio.presets import MEL_PRESETS
 
 MUCH_BETTER = 0.5
 """A further difference must take this share off what the simpler explanation leaves over."""
-MOST_FRAMES = 100
+MOST_FRAMES = 60
 """About as many are looked at."""
 FEWEST_BANDS = 0.5
 """Share of A's bands that must lie inside the range of B."""

@@ -191,7 +191,10 @@ def _values(a: Tensor, b: Tensor, fit: _Fit, smoothed: bool) -> Iterator[Finding
         )
     is_power = unit is not None and any(kind == "power" for kind, _ in unit)
     if fit.residual > UNEXPLAINED and not smoothed and not is_power:
-        yield Finding("window", _window(a, b, fit))
+        in_db = unit is not None and any("dB" in text for _, text in unit)
+        yield Finding(
+            "window", _window(a, b, fit) + (", or powers stand for magnitudes: dB hide that" if in_db else "")
+        )
 
 
 def _floor(a: Tensor, b: Tensor, fit: _Fit, offset: float) -> Iterator[Finding]:

@@ -58,7 +58,10 @@ def find_clips(
                 found[name][folder.system.name] = matches[name]
         n_left = len(files) - len(matches)
         if n_left:
-            remarks.append(f"{folder.system.name}: {n_left} files in {folder.directory} match no recording")
+            which = "1 file" if n_left == 1 else f"{n_left} files"
+            remarks.append(
+                f"{folder.system.name}: {which} in {folder.directory} match{'es' * (n_left == 1)} no recording"
+            )
     return [Clip(name, recordings[name], found[name]) for name in chosen], remarks
 
 
