@@ -11,6 +11,7 @@ from torch import Tensor
 from wavegrad.audio.band_warp import BandWarp, find_warp
 from wavegrad.audio.log_units import change_of_unit, normalisation
 from wavegrad.audio.mel_align import aligned_frames, frame_findings
+from wavegrad.audio.presets import MEL_PRESETS
 from wavegrad.errors import AudioError
 
 Kind = Literal[
@@ -48,6 +49,8 @@ class _Fit:
 
     scale: float
     correlation: float
+    variation: float
+    """rms of B inside its bands."""
     band_offsets: Float[Tensor, " n_mels"]
 
     @property
@@ -116,13 +119,15 @@ def _finite(mel: Tensor, name: str, findings: list[Finding]) -> Float[Tensor, "n
 
 
 def _upright(a: Tensor, b: Tensor, findings: list[Finding]) -> tuple[Tensor, Tensor]:
-    """Both as bands x frames: where the axes do not fit, the mel whose first axis is no usual number of bands turns."""
-    if a.shape[0] != b.shape[0] and (a.shape[1] == b.shape[0] or a.shape[0] == b.shape[1]):
-        turn_b = b.shape[1] == a.shape[0] and not (a.shape[1] == b.shape[0] and b.shape[0] < a.shape[0])
-        name, mel = ("B", b) if turn_b else ("A", a)
-        text = f"axes: {name} is transposed, {tuple(mel.shape)} where (n_mels, frames) is meant; pass {name}.T"
-        findings.append(Finding("transposed", text))
-        a, b = (a, b.T) if turn_b else (a.T, b)
+    """Both as bands x frames."""
+    turned = []
+    for name, mel, other in (("A", a, b), ("B", b, a)):
+        if _is_transposed(mel, other):
+            text = f"axes: {name} is transposed, {tuple(mel.shape)} where (n_mels, frames) is meant; pass {name}.T"
+            findings.append(Finding("transposed", text))
+            mel = mel.T
+        turned.append(mel)
+    a, b = turned
     for name, mel in (("A", a), ("B", b)):
         if mel.shape[0] < 4 or mel.shape[1] < 8:
             raise AudioError(
@@ -131,6 +136,15 @@ def _upright(a: Tensor, b: Tensor, findings: list[Finding]) -> tuple[Tensor, Ten
         if mel.max() - mel.min() < 1e-9:
             raise AudioError(f"{name} has the same value everywhere; there is nothing to compare")
     return a, b
+
+
+def _is_transposed(mel: Tensor, other: Tensor) -> bool:
+    """By the axis that has a usual number of bands; where that is both or none, by the axis that the other one has."""
+    usual = {preset.config.n_mels for preset in MEL_PRESETS.values()}
+    rows, columns = mel.shape
+    if (rows in usual) != (columns in usual):
+        return columns in usual
+    return rows != other.shape[0] and columns == other.shape[0]
 
 
 def _fit(a: Tensor, b: Tensor) -> _Fit:
@@ -142,7 +156,8 @@ def _fit(a: Tensor, b: Tensor) -> _Fit:
     scale = (norm_y / norm_x).item()
     usable = heard.sum(1) >= 8
     offsets = (mean_b - scale * mean_a)[usable if usable.any() else slice(None), 0]
-    return _Fit(scale, ((x * y).sum() / (norm_x * norm_y)).item(), offsets)
+    variation = (norm_y / n.sum().sqrt()).item()
+    return _Fit(scale, ((x * y).sum() / (norm_x * norm_y)).item(), variation, offsets)
 
 
 def _values(a: Tensor, b: Tensor, fit: _Fit, smoothed: bool) -> Iterator[Finding]:
@@ -170,7 +185,7 @@ def _values(a: Tensor, b: Tensor, fit: _Fit, smoothed: bool) -> Iterator[Finding
             f"{fit.band_offsets.max() - offset:+.3g}: triangles of area 1 (slaney norm) in one and of height 1 in the "
             "other, or a normalisation of each band",
         )
-    elif unit == () and not normalised and abs((b - a)[~floored(a) & ~floored(b)].mean().item()) > 0.005 * span:
+    elif unit == () and not normalised and _gain(a, b) > 0.005 * span + 0.5 * fit.residual * fit.variation:
         yield Finding(
             "gain", f"level: {equation}: another full scale (16-bit integers?), gain, reference or STFT normalisation"
         )
@@ -190,6 +205,10 @@ def _floor(a: Tensor, b: Tensor, fit: _Fit, offset: float) -> Iterator[Finding]:
             "floor",
             f"floor: {share:.1%} of {name} lies on its floor, {mel.min().item():.4g}; {other} goes deeper there",
         )
+
+
+def _gain(a: Tensor, b: Tensor) -> float:
+    return abs((b - a)[~floored(a) & ~floored(b)].mean().item())
 
 
 def _window(a: Tensor, b: Tensor, fit: _Fit) -> str:

@@ -2,6 +2,7 @@
 
 from wavegrad.evaluation.bootstrap import Interval, bootstrap_interval, mean_interval
 from wavegrad.evaluation.candidate import Candidate, Folder, GriffinLim, Synthesizer
+from wavegrad.evaluation.clip import evaluate_clip
 from wavegrad.evaluation.evaluate import EvaluationOptions, evaluate
 from wavegrad.evaluation.griffin_lim import griffin_lim
 from wavegrad.evaluation.log_mel import log_mel_distance
@@ -28,6 +29,7 @@ __all__ = [
     "System",
     "bootstrap_interval",
     "evaluate",
+    "evaluate_clip",
     "find_metrics",
     "griffin_lim",
     "log_mel_distance",

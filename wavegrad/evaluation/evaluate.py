@@ -7,7 +7,7 @@ from pathlib import Path
 from wavegrad.audio.mel import MelConfig
 from wavegrad.errors import ConfigError
 from wavegrad.evaluation.candidate import Candidate, Folder, griffin_lim_baseline
-from wavegrad.evaluation.log_mel import log_mel_config
+from wavegrad.evaluation.log_mel import mel_convention
 from wavegrad.evaluation.measure import RTF, Job, Record
 from wavegrad.evaluation.metric import Metric
 from wavegrad.evaluation.pairing import Clip, common_rate, find_clips
@@ -72,7 +72,7 @@ def evaluate(
         Path(reference), [c for c in candidates if isinstance(c, Folder)], options.limit, Path(report)
     )
     sample_rate, on_rates = _meeting_rate(clips, candidates)
-    baseline = griffin_lim_baseline(options.baseline or log_mel_config(sample_rate))
+    baseline = griffin_lim_baseline(options.baseline or mel_convention(sample_rate))
     candidates = (*candidates, baseline)
     _check_names(candidates)
     metrics, skipped = _metrics(options.metrics)

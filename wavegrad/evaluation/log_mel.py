@@ -22,16 +22,16 @@ def log_mel_distance(reference: Float[Tensor, " n"], generated: Float[Tensor, " 
     of it.
 
     Raises:
-        AudioError: lengths that differ by more than 50 ms, or less than one frame of audio.
+        AudioError: a pair that no metric judges (see `aligned`).
     """
     reference, generated = aligned(reference, generated, sample_rate)
-    mel = MelSpectrogram(log_mel_config(sample_rate))
-    difference = mel(reference[None].cpu()) - mel(generated[None].cpu())
+    mel = MelSpectrogram(mel_convention(sample_rate))
+    difference = mel(reference[None]) - mel(generated[None])
     return difference.abs().mean().item() * DB_PER_NEPER
 
 
-def log_mel_config(sample_rate: int) -> MelConfig:
-    """The mel of the distance at a sample rate."""
+def mel_convention(sample_rate: int) -> MelConfig:
+    """The mel that metrics look at: `wavegrad-24k`, brought to this rate."""
     base = mel_preset("wavegrad-24k")
     if sample_rate == base.sample_rate:
         return base

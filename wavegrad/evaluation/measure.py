@@ -68,7 +68,7 @@ def measure(
     return values, complaints
 
 
-def evaluate_clip(clip: Clip, job: Job) -> Record:
+def record_clip(clip: Clip, job: Job) -> Record:
     """All figures of one clip. Its audio is written below `job.directory`; what goes wrong is in the record."""
     values: dict[str, dict[str, float]] = {}
     failures: list[Failure] = []

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 EVAL = "pip install 'wavegrad-vocoder[eval]'"
-LEARNED = "pip install 'wavegrad-vocoder[eval-learned]'"
+EVAL_LARGE = "pip install 'wavegrad-vocoder[eval-large]'"
 
 
 @dataclass(frozen=True)

@@ -14,14 +14,12 @@ def pesq_wb(reference: Float[Tensor, " n"], generated: Float[Tensor, " m"], samp
     """PESQ-WB, 1.0 to 4.64 (ITU-T P.862.2; the `pesq` package), at 16 kHz.
 
     Raises:
-        AudioError: lengths that differ by more than 50 ms, or audio in which PESQ finds no utterance.
+        AudioError: a pair that no metric judges (see `aligned`), or in which PESQ finds no utterance.
         ModuleNotFoundError: `pesq` is not installed; pip install 'wavegrad-vocoder[eval]'.
     """
     from pesq import PesqError, pesq
 
     reference, generated = aligned(reference, generated, sample_rate)
-    if not (reference.any() and generated.any()):
-        raise AudioError("PESQ: the audio is silent")
     try:
         return float(pesq(RATE, resampled(reference, sample_rate, RATE), resampled(generated, sample_rate, RATE), "wb"))
     except PesqError as error:

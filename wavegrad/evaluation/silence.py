@@ -18,7 +18,7 @@ def silence_difference(reference: Float[Tensor, " n"], generated: Float[Tensor, 
     Silence is every 25 ms frame of the reference at least 40 dB below its loudest one. NaN where there is none.
 
     Raises:
-        AudioError: lengths that differ by more than 50 ms.
+        AudioError: a pair that no metric judges (see `aligned`).
     """
     reference, generated = aligned(reference, generated, sample_rate)
     n = round(FRAME_S * sample_rate)

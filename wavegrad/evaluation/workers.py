@@ -8,7 +8,7 @@ from multiprocessing.context import SpawnProcess
 import torch
 
 from wavegrad.errors import WavegradError
-from wavegrad.evaluation.measure import Job, evaluate_clip
+from wavegrad.evaluation.measure import Job, record_clip
 from wavegrad.evaluation.pairing import Clip
 from wavegrad.evaluation.progress import write_record
 
@@ -23,7 +23,7 @@ def work_through(clips: Sequence[Clip], job: Job, n_workers: int) -> Iterator[Cl
     """
     if n_workers == 1 or len(clips) < 2:
         for clip in clips:
-            write_record(clip, job, evaluate_clip(clip, job))
+            write_record(clip, job, record_clip(clip, job))
             yield clip
         return
     workers: dict[Connection, SpawnProcess] = {}
@@ -83,7 +83,7 @@ def _work(pipe: Connection, clips: Sequence[Clip], job: Job, n_threads: int) -> 
     try:
         while True:
             i = pipe.recv()
-            write_record(clips[i], job, evaluate_clip(clips[i], job))
+            write_record(clips[i], job, record_clip(clips[i], job))
             pipe.send(i)
     except (EOFError, BrokenPipeError, KeyboardInterrupt):
         return
