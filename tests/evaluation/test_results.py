@@ -76,7 +76,7 @@ def test_a_mean_is_over_the_clips_of_the_system():
 
 
 def test_a_difference_is_over_the_clips_that_both_have():
-    """Clips differ by 1.5, systems by 0.5 on each: the difference is certain, though the intervals of the means meet."""
+    """Clips differ by 1.5, systems by 0.5 on each: that is certain, though the intervals of the means meet."""
     difference = EXAMPLE.difference("good, 6 steps", "bad", "pesq_wb")
     assert difference == Interval(0.5, 0.5, 0.5, 2)
     good, bad = (EXAMPLE.interval(name, "pesq_wb") for name in ("good, 6 steps", "bad"))

@@ -52,7 +52,7 @@ def word_error_rate(
 
 def words(text: str) -> str:
     """Lower-case words with single spaces between them, apostrophes kept."""
-    return " ".join(re.findall(r"\w+(?:['’]\w+)*", text.casefold().replace("’", "'")))
+    return " ".join(re.findall(r"\w+(?:'\w+)*", text.casefold().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")))
 
 
 def wer_metric(directory: Path | None = None) -> Metric:
