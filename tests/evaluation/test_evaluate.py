@@ -16,11 +16,14 @@ import soxr
 import torch
 
 from tests.evaluation.conftest import half, noisy
+from wavegrad.audio import MelConfig
 from wavegrad.errors import ConfigError, WavegradError
 from wavegrad.evaluation import Evaluation, EvaluationOptions, Folder, Synthesizer, System, evaluate, find_metrics
 from wavegrad.evaluation.measure import measure
 
-OPTIONS = EvaluationOptions(metrics=("log_mel_db", "lsd_db"))
+COARSE = MelConfig(24000, n_fft=512, win_length=512, hop_length=128, n_mels=20, f_min=0.0, f_max=12000.0)
+"""Griffin-Lim is quick with it."""
+OPTIONS = EvaluationOptions(metrics=("log_mel_db", "lsd_db"), baseline=COARSE)
 HALF = Synthesizer(System("half", "half"), 24000, half, "half")
 NOISY = Synthesizer(System("noisy", "noisy"), 24000, noisy, "noisy")
 
@@ -150,7 +153,7 @@ def test_a_metric_that_fails_leaves_the_others(recordings):
 
 def test_a_missing_package_is_said_with_its_remedy(recordings, tmp_path, monkeypatch, no_page):
     monkeypatch.setitem(sys.modules, "pesq", None)
-    options = EvaluationOptions(metrics=("pesq_wb", "log_mel_db"))
+    options = replace(OPTIONS, metrics=("pesq_wb", "log_mel_db"))
     result = evaluate(recordings, [HALF], tmp_path / "report", options)
     assert result.metrics == ("log_mel_db", "rtf")
     assert any(r.startswith("PESQ-WB skipped, for want of pesq: pip install") for r in result.remarks)
@@ -198,8 +201,9 @@ def _slow_to_stop(path: Path, waveform: torch.Tensor) -> torch.Tensor:
 
 
 KILLED = """
+from functools import partial
 from pathlib import Path
-import sys, types
+import sys
 from tests.evaluation.test_evaluate import OPTIONS, _slow_to_stop
 from wavegrad.evaluation import Synthesizer, System, evaluate
 recordings, report, flag = map(Path, sys.argv[1:])
@@ -275,9 +279,12 @@ def test_another_evaluation_is_not_mixed_in(recordings, tmp_path, no_page, syste
 
 
 def test_a_folder_of_something_else_is_left_alone(recordings, tmp_path):
-    """Even with `overwrite`; and what a report holds is never taken for a recording."""
+    """Even with `overwrite`."""
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "thesis.tex").write_text("kept")
     with pytest.raises(ConfigError, match="holds something else"):
-        evaluate(recordings, [HALF], recordings.parent, replace(OPTIONS, overwrite=True))
+        evaluate(recordings, [HALF], tmp_path / "work", replace(OPTIONS, overwrite=True))
+    assert (tmp_path / "work" / "thesis.tex").exists()
     with pytest.raises(ConfigError, match="is a file"):
         evaluate(recordings, [HALF], recordings / "1.wav", OPTIONS)
 
