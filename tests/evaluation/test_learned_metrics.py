@@ -1,10 +1,9 @@
 """Metrics of learned and of published listeners: each hears that noise is worse, and says what it cannot judge."""
 
-import math
 from pathlib import Path
 
-import pytest
 import pystoi
+import pytest
 import soundfile
 import torch
 
@@ -23,7 +22,10 @@ def speech() -> torch.Tensor:
 
 @pytest.fixture(scope="module")
 def noisy(speech: torch.Tensor) -> torch.Tensor:
-    return speech + 0.03 * torch.randn(speech.shape, generator=torch.Generator().manual_seed(0))
+    """With a sample beyond 1, which DNSMOS's package refuses and a vocoder may make."""
+    noisy = speech + 0.03 * torch.randn(speech.shape, generator=torch.Generator().manual_seed(0))
+    noisy[len(noisy) // 2] = 1.01
+    return noisy
 
 
 def metric(key: str):
@@ -42,11 +44,6 @@ def test_noise_is_worse_than_speech(speech, noisy, key, clean_at_least, noisy_at
     compute = metric(key)
     assert clean_at_least < compute(speech, speech, RATE) <= 5
     assert compute(speech, noisy, RATE) < noisy_at_most
-
-
-def test_samples_beyond_one_are_judged(speech):
-    """DNSMOS's package raises for them; a vocoder may overshoot."""
-    assert math.isfinite(metric("dnsmos")(speech, speech / speech.abs().max() * 1.01, RATE))
 
 
 def test_another_voice_is_less_alike(speech):
@@ -95,10 +92,10 @@ def test_a_recogniser_is_never_fetched(speech, tmp_path, monkeypatch):
     with pytest.raises(ConfigError, match=f"{tmp_path}: no faster-whisper model: "):
         whisper(tmp_path)
     monkeypatch.setenv(VARIABLE, str(tmp_path / "elsewhere"))
-    with pytest.raises(ConfigError, match="elsewhere: no model.bin, config.json, tokenizer.json"):
+    with pytest.raises(ConfigError, match=r"elsewhere: no model\.bin, config\.json, tokenizer\.json"):
         METRICS["wer"].compute(speech, speech, RATE)
     monkeypatch.delenv(VARIABLE)
-    with pytest.raises(ConfigError, match=f"no model.bin, config.json, tokenizer.json; set {VARIABLE}"):
+    with pytest.raises(ConfigError, match=rf"no model\.bin, config\.json, tokenizer\.json; set {VARIABLE}"):
         METRICS["wer"].compute(speech, speech, RATE)
 
 
@@ -107,7 +104,8 @@ def test_what_is_missing_is_said_with_what_to_do(monkeypatch):
     (wer,) = find_metrics(["wer"])
     assert wer.missing()[-1] == VARIABLE
     assert wer.install == (
-        "pip install 'wavegrad-vocoder[eval-large]', and set WAVEGRAD_WHISPER to the directory of a faster-whisper model"
+        "pip install 'wavegrad-vocoder[eval-large]', "
+        "and set WAVEGRAD_WHISPER to the directory of a faster-whisper model"
     )
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert METRICS["distillmos"].missing() == ("distillmos",)

@@ -18,9 +18,8 @@ ROOT = Path(__file__).parents[2]
 
 def test_every_metric_is_in_the_registry_once():
     """One file each; a file with a Metric that nobody lists would never be computed."""
-    defined = [path for path in (ROOT / "wavegrad" / "evaluation").glob("*.py") if "= Metric(\n" in path.read_text()]
-    defined += [path for path in (ROOT / "wavegrad" / "evaluation").glob("wer.py")]
-    assert len(defined) == len(METRICS)
+    defined = [path for path in (ROOT / "wavegrad" / "evaluation").glob("*.py") if " = Metric(\n" in path.read_text()]
+    assert len(defined) == len(METRICS) - 1, "all but WER, whose factory is indented"
     assert [metric.key for metric in METRICS.values()] == list(METRICS)
     assert len({metric.heading for metric in METRICS.values()}) == len(METRICS)
 
@@ -34,7 +33,7 @@ def test_the_registry_cannot_be_changed():
 
 def test_metrics_are_found_in_the_order_asked_for():
     assert [metric.key for metric in find_metrics(["stoi", "mcd_db"])] == ["stoi", "mcd_db"]
-    with pytest.raises(ConfigError, match="^unknown metric 'mcd_bd': did you mean 'mcd_db'"):
+    with pytest.raises(ConfigError, match=r"^unknown metric 'mcd_bd': did you mean 'mcd_db'"):
         find_metrics(["stoi", "mcd_bd"])
 
 

@@ -18,6 +18,8 @@ RATE = 16000
 def speaker_similarity(reference: Float[Tensor, " n"], generated: Float[Tensor, " m"], sample_rate: int) -> float:
     """Cosine of the two speaker embeddings, up to 1 (GE2E, Wan et al. 2018; the `resemblyzer` package), at 16 kHz.
 
+    The package raises quiet audio to -30 dBFS and leaves loud audio alone: the same voice at another level scores less.
+
     Raises:
         AudioError: a pair that no metric judges (see `aligned`), or in which Resemblyzer finds no voice.
         ModuleNotFoundError: `resemblyzer` is not installed; pip install 'wavegrad-vocoder[eval-large]'.

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 from jaxtyping import Float, Float32
 from numpy import ndarray
 from torch import Tensor
@@ -94,17 +95,26 @@ def whisper(directory: Path) -> Transcribe:
             "such as an unpacked Systran/faster-whisper-base"
         )
     try:
-        model = _load(directory)
+        _load(directory)
     except (RuntimeError, ValueError) as error:
         raise ConfigError(f"{directory}: no faster-whisper model: {error}") from error
 
     def transcribe(samples: Float32[ndarray, " n"], language: str | None) -> tuple[str, str]:
-        segments, info = model.transcribe(
-            samples, language=language, beam_size=1, temperature=0.0, condition_on_previous_text=False
-        )
-        return " ".join(segment.text for segment in segments), info.language
+        return _heard(directory, samples.tobytes(), language)
 
     return transcribe
+
+
+@functools.lru_cache(maxsize=4)  # a pure function: several systems are compared with one recording
+def _heard(directory: Path, samples: bytes, language: str | None) -> tuple[str, str]:
+    segments, info = _load(directory).transcribe(
+        np.frombuffer(samples, np.float32),
+        language=language,
+        beam_size=1,
+        temperature=0.0,
+        condition_on_previous_text=False,
+    )
+    return " ".join(segment.text for segment in segments), info.language
 
 
 @functools.cache  # a network that is only read, loaded once a process
