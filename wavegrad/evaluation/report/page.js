@@ -221,6 +221,7 @@ function bytes(base64) {
 class ClipPlayer {
   constructor(section, data) {
     this.section = section;
+    this.takes = data.takes;
     this.current = 0;
     this.urls = [];
     this.players = data.takes.map((take) => this.player(take)); // blob: Safari seeks in it, and not in data:
@@ -273,7 +274,7 @@ class ClipPlayer {
     pictures.append(head);
     pictures.addEventListener("click", (event) => {
       const { left, width } = pictures.getBoundingClientRect();
-      this.play(i, (Math.min(Math.max(event.clientX - left, 0), width) / width) * this.players[i].duration);
+      this.play(i, (Math.min(Math.max(event.clientX - left, 0), width) / width) * take.seconds);
     });
     return element("div", { class: "take" }, element("h3", {}, take.name), pictures, singleFigures(clip, take.name));
   }
@@ -353,8 +354,7 @@ class ClipPlayer {
         button.setAttribute("aria-pressed", on);
       }
       this.cards[i].classList.toggle("heard", i === this.current);
-      const length = this.players[i].duration || this.duration;
-      this.heads[i].style.left = `${Math.min(1, position / length) * 100}%`;
+      this.heads[i].style.left = `${Math.min(1, position / this.takes[i].seconds) * 100}%`;
     });
   }
 

@@ -6,7 +6,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from wavegrad.audio.mel import MelSpectrogram
-from wavegrad.evaluation.log_mel import DB_PER_NEPER, log_mel_config
+from wavegrad.evaluation.log_mel import DB_PER_NEPER, mel_convention
 from wavegrad.evaluation.report.png import data_uri, indexed, palette, png
 
 RANGE_DB = 80
@@ -32,7 +32,7 @@ def log_mel_db(waveform: Float[Tensor, " time"], sample_rate: int) -> Float[ndar
     Raises:
         AudioError: less than one frame of audio.
     """
-    mel = MelSpectrogram(log_mel_config(sample_rate))(waveform[None])[0]
+    mel = MelSpectrogram(mel_convention(sample_rate))(waveform[None])[0]
     return mel.double().numpy() * DB_PER_NEPER
 
 
