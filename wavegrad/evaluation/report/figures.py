@@ -67,12 +67,10 @@ def _listed(interval: Interval) -> list[float] | None:
 
 def _single(evaluation: Evaluation, names: list[str], clip: str) -> dict[str, dict[str, float]]:
     """[system][metric] of one clip."""
-    found = {
-        name: {key: value for key in evaluation.metrics if _finite(value := evaluation.value(name, clip, key))}
-        for name in names
-    }
-    return {name: row for name, row in found.items() if row}
-
-
-def _finite(value: float | None) -> bool:
-    return value is not None and math.isfinite(value)
+    found: dict[str, dict[str, float]] = {}
+    for name in names:
+        for key in evaluation.metrics:
+            value = evaluation.value(name, clip, key)
+            if value is not None and math.isfinite(value):
+                found.setdefault(name, {})[key] = value
+    return found

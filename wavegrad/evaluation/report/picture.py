@@ -17,7 +17,7 @@ MAX_COLUMNS = 800
 """Wider pictures are averaged to at most this many columns, which no screen of today shows side by side."""
 ENVELOPE_COLUMNS = 240
 """Of a waveform."""
-FULL_SCALE = 100
+FULL_SCALE = 10_000
 """The envelope's integer for a sample of 1."""
 
 LEVEL = palette(("000004", "1b0c41", "4a0c6b", "781c6d", "a52c60", "cf4446", "ed6925", "fb9b06", "f7d13d", "fcffa4"))
