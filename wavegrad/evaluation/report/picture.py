@@ -9,9 +9,9 @@ from wavegrad.audio.mel import MelSpectrogram
 from wavegrad.evaluation.log_mel import DB_PER_NEPER, mel_convention
 from wavegrad.evaluation.report.png import data_uri, indexed, palette, png
 
-RANGE_DB = 80
+RANGE_DB = 80.0
 """The spectrograms of a clip reach from the recording's loudest point to this far below; what is lower is black."""
-DIFFERENCE_DB = 20
+DIFFERENCE_DB = 20.0
 """The differences reach from this much too quiet to this much too loud."""
 MAX_COLUMNS = 800
 """Wider pictures are averaged to at most this many columns, which no screen of today shows side by side."""
