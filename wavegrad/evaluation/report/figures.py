@@ -56,23 +56,20 @@ def _pairs(evaluation: Evaluation, names: list[str]) -> dict[str, dict[str, dict
     return pairs
 
 
-def _judged(d: Interval, shown: Column) -> list[float | str] | None:
-    listed = _listed(d)
-    return None if listed is None else [*listed, verdict(d, shown.better)]
+def _judged(d: Interval, shown: Column) -> tuple[float, float, float, int, str] | None:
+    return (d.mean, d.low, d.high, d.n, verdict(d, shown.better)) if d.n else None
 
 
-def _listed(interval: Interval) -> list[float] | None:
-    return [interval.mean, interval.low, interval.high, interval.n] if interval.n else None
+def _listed(i: Interval) -> tuple[float, float, float, int] | None:
+    return (i.mean, i.low, i.high, i.n) if i.n else None
 
 
 def _single(evaluation: Evaluation, names: list[str], clip: str) -> dict[str, dict[str, float]]:
     """[system][metric] of one clip."""
-    found = {
-        name: {key: value for key in evaluation.metrics if _finite(value := evaluation.value(name, clip, key))}
-        for name in names
-    }
-    return {name: row for name, row in found.items() if row}
-
-
-def _finite(value: float | None) -> bool:
-    return value is not None and math.isfinite(value)
+    found: dict[str, dict[str, float]] = {}
+    for name in names:
+        for key in evaluation.metrics:
+            value = evaluation.value(name, clip, key)
+            if value is not None and math.isfinite(value):
+                found.setdefault(name, {})[key] = value
+    return found

@@ -62,7 +62,7 @@ function differenceCell(found, digits) {
 }
 
 function drawPairs(table, baseline) {
-  const sort = (text) => element("th", { scope: "col" }, element("button", { type: "button", class: "sort" }, text));
+  const sort = (text) => element("th", { scope: "col" }, element("button", { type: "button", class: "sort" }, element("span", {}, text)));
   const head = element("tr", {}, sort("System minus baseline"), ...figures.metrics.map((m) => sort(m.heading)));
   const rows = Object.entries(figures.pairs[baseline]).map(([name, row]) =>
     element("tr", {}, element("th", { scope: "row" }, name), ...figures.metrics.map((m) => differenceCell(row[m.key], m.digits))),
@@ -93,7 +93,7 @@ function niceTicks(low, high, n) {
 function logTicks(low, high) {
   const ticks = [];
   for (let e = Math.floor(Math.log10(low)); e <= Math.ceil(Math.log10(high)); e += 1) {
-    for (const m of high / low > 30 ? [1] : [1, 2, 5]) ticks.push(m * 10 ** e);
+    for (const m of high / low > 300 ? [1] : high / low > 20 ? [1, 3] : [1, 2, 5]) ticks.push(m * 10 ** e);
   }
   return ticks.filter((t) => t >= low && t <= high);
 }
@@ -221,6 +221,7 @@ function bytes(base64) {
 class ClipPlayer {
   constructor(section, data) {
     this.section = section;
+    this.takes = data.takes;
     this.current = 0;
     this.urls = [];
     this.players = data.takes.map((take) => this.player(take)); // blob: Safari seeks in it, and not in data:
@@ -234,6 +235,7 @@ class ClipPlayer {
     const bar = element("div", { class: "player", role: "group", "aria-label": `Player of ${data.clip}` }, ...this.buttons, place);
     bar.addEventListener("keydown", (event) => this.onKey(event));
     this.heads = [];
+    this.peak = Math.max(1, ...data.takes.flatMap((take) => take.envelope.flat().map(Math.abs)));
     this.cards = data.takes.map((take, i) => this.card(data.clip, take, i));
     if (data.takes.length) section.append(bar, element("div", { class: "takes" }, ...this.cards));
     if (data.notes.length) {
@@ -254,13 +256,13 @@ class ClipPlayer {
   }
 
   button(take, i) {
-    const button = element("button", { type: "button", "aria-pressed": "false", "data-take": take.name });
+    const button = element("button", { type: "button", "data-take": take.name });
     button.addEventListener("click", () => this.toggle(i));
     return button;
   }
 
   card(clip, take, i) {
-    const pictures = element("div", { class: "pictures" }, waveform(take));
+    const pictures = element("div", { class: "pictures" }, waveform(take, this.peak));
     const nothing = (text) => element("p", { class: "nothing" }, text);
     const image = (src, alt) => element("img", { src, alt });
     pictures.append(
@@ -273,7 +275,7 @@ class ClipPlayer {
     pictures.append(head);
     pictures.addEventListener("click", (event) => {
       const { left, width } = pictures.getBoundingClientRect();
-      this.play(i, (Math.min(Math.max(event.clientX - left, 0), width) / width) * this.players[i].duration);
+      this.play(i, (Math.min(Math.max(event.clientX - left, 0), width) / width) * take.seconds);
     });
     return element("div", { class: "take" }, element("h3", {}, take.name), pictures, singleFigures(clip, take.name));
   }
@@ -346,15 +348,15 @@ class ClipPlayer {
     this.time.textContent = `${position.toFixed(1)} / ${this.duration.toFixed(1)} s`;
     this.buttons.forEach((button, i) => {
       const on = this.playing && i === this.current;
-      const text = `${on ? "❚❚" : "▶"} ${button.dataset.take}`;
+      const text = `${on ? "❚❚" : "▶\uFE0E"} ${button.dataset.take}`;
       if (button.textContent !== text) {
         button.textContent = text;
         button.setAttribute("aria-label", `${on ? "Pause" : "Play"} ${button.dataset.take}`);
-        button.setAttribute("aria-pressed", on);
+        button.classList.toggle("playing", on);
       }
+      button.setAttribute("aria-current", i === this.current);
       this.cards[i].classList.toggle("heard", i === this.current);
-      const length = this.players[i].duration || this.duration;
-      this.heads[i].style.left = `${Math.min(1, position / length) * 100}%`;
+      this.heads[i].style.left = `${Math.min(1, position / this.takes[i].seconds) * 100}%`;
     });
   }
 
@@ -367,11 +369,11 @@ class ClipPlayer {
   }
 }
 
-function waveform(take) {
+function waveform(take, peak) { // the loudest take of the clip fills the height
   const n = take.envelope.length;
   const upper = take.envelope.map(([, high], i) => `${i},${-high}H${i + 1}`).join("L");
-  const lower = take.envelope.map(([low], i) => `${i + 1},${1 - low}H${i}`).reverse().join("L");
-  const svg = shape("svg", { viewBox: `0 -100 ${n} 201`, preserveAspectRatio: "none", role: "img" });
+  const lower = take.envelope.map(([low], i) => `${i + 1},${peak / 100 - low}H${i}`).reverse().join("L");
+  const svg = shape("svg", { viewBox: `0 ${-peak} ${n} ${2.01 * peak}`, preserveAspectRatio: "none", role: "img" });
   svg.setAttribute("aria-label", `Waveform of ${take.name}`);
   svg.append(shape("path", { d: `M${upper}L${lower}z` }));
   return svg;

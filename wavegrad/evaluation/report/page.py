@@ -17,6 +17,8 @@ from wavegrad.evaluation.results import Evaluation, write_whole
 from wavegrad.evaluation.table import Column, column
 
 FILE_NAME = "report.html"
+N_SHOWN = 8
+"""Longer lists of remarks and failures are folded."""
 
 
 def write_report(evaluation: Evaluation, directory: Path, n_listening: int | None = 50) -> Path:
@@ -39,14 +41,15 @@ def write_report(evaluation: Evaluation, directory: Path, n_listening: int | Non
         style=style,
         script=script,
         title=escape(_title(evaluation)),
-        facts="\n".join(_facts(evaluation, len(chosen))),
+        facts="\n".join(_facts(evaluation)),
         table="\n".join(_table(evaluation)),
         figures=embedded(figures(evaluation)),
-        range_db=RANGE_DB,
-        difference_db=DIFFERENCE_DB,
+        range_db=f"{RANGE_DB:g}",
+        top_khz=f"{evaluation.sample_rate / 2000:g}",
+        difference_db=f"{DIFFERENCE_DB:g}",
         level_bar=scale_bar(LEVEL),
         difference_bar=scale_bar(DIFFERENCE),
-        n_listening=len(chosen),
+        heard=_heard(len(chosen), len(evaluation.clips)),
         megabytes=f"{sum(map(len, clips)) / 1e6:.1f}",
         clips="\n".join(clips),
     )
@@ -75,13 +78,13 @@ def _title(evaluation: Evaluation) -> str:
     return " · ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
 
 
-def _facts(evaluation: Evaluation, n_listening: int) -> Iterator[str]:
+def _facts(evaluation: Evaluation) -> Iterator[str]:
     """What was compared, how, and what went wrong."""
     n = len(evaluation.clips)
     now = datetime.datetime.now().astimezone()
     yield f"<p>{_counted(len(evaluation.systems), 'system')} on {_counted(n, 'clip')} at {evaluation.sample_rate} Hz, "
-    yield f'<time datetime="{now.isoformat(timespec="seconds")}">{now:%Y-%m-%d %H:%M}</time>, wavegrad {__version__}.'
-    yield f"{_counted(n_listening, 'clip')} can be heard below.</p>"
+    yield f'<time datetime="{now.isoformat(timespec="seconds")}">{now:%Y-%m-%d %H:%M}</time>,'
+    yield f"wavegrad {__version__}.</p>"
     if evaluation.command:
         yield f'<pre class="scroll" tabindex="0" aria-label="Command"><code>{escape(evaluation.command)}</code></pre>'
     yield from _listed("Remarks", evaluation.remarks)
@@ -90,9 +93,16 @@ def _facts(evaluation: Evaluation, n_listening: int) -> Iterator[str]:
 
 
 def _listed(title: str, lines: Iterable[str]) -> Iterator[str]:
-    items = "".join(f"<li>{escape(line)}</li>" for line in lines)
+    items = [f"<li>{escape(line)}</li>" for line in lines]
     if items:
-        yield f'<details class="notes" open><summary>{title}</summary><ul>{items}</ul></details>'
+        state = " open" if len(items) <= N_SHOWN else ""
+        yield f'<details class="notes"{state}><summary>{title}</summary><ul>{"".join(items)}</ul></details>'
+
+
+def _heard(n_listening: int, n_clips: int) -> str:
+    if n_listening < n_clips:
+        return f"The first {n_listening} of {_counted(n_clips, 'clip')}, as many as were asked for:"
+    return f"{_counted(n_clips, 'clip')}:"
 
 
 def _counted(n: int, noun: str) -> str:
@@ -127,7 +137,7 @@ def _table(evaluation: Evaluation) -> Iterator[str]:
 
 def _head(name: str, note: str) -> str:
     remark = f"<small>{note}</small>" if note else ""
-    return f'<th scope="col"><button type="button" class="sort">{escape(name)}{remark}</button></th>'
+    return f'<th scope="col"><button type="button" class="sort"><span>{escape(name)}</span>{remark}</button></th>'
 
 
 def _direction(c: Column) -> str:

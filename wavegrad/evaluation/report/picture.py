@@ -6,18 +6,18 @@ from numpy import ndarray
 from torch import Tensor
 
 from wavegrad.audio.mel import MelSpectrogram
-from wavegrad.evaluation.log_mel import DB_PER_NEPER, log_mel_config
+from wavegrad.evaluation.log_mel import DB_PER_NEPER, mel_convention
 from wavegrad.evaluation.report.png import data_uri, indexed, palette, png
 
-RANGE_DB = 80
+RANGE_DB = 80.0
 """The spectrograms of a clip reach from the recording's loudest point to this far below; what is lower is black."""
-DIFFERENCE_DB = 20
+DIFFERENCE_DB = 20.0
 """The differences reach from this much too quiet to this much too loud."""
 MAX_COLUMNS = 800
 """Wider pictures are averaged to at most this many columns, which no screen of today shows side by side."""
 ENVELOPE_COLUMNS = 240
 """Of a waveform."""
-FULL_SCALE = 100
+FULL_SCALE = 10_000
 """The envelope's integer for a sample of 1."""
 
 LEVEL = palette(("000004", "1b0c41", "4a0c6b", "781c6d", "a52c60", "cf4446", "ed6925", "fb9b06", "f7d13d", "fcffa4"))
@@ -32,7 +32,7 @@ def log_mel_db(waveform: Float[Tensor, " time"], sample_rate: int) -> Float[ndar
     Raises:
         AudioError: less than one frame of audio.
     """
-    mel = MelSpectrogram(log_mel_config(sample_rate))(waveform[None])[0]
+    mel = MelSpectrogram(mel_convention(sample_rate))(waveform[None])[0]
     return mel.double().numpy() * DB_PER_NEPER
 
 
