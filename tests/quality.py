@@ -1,8 +1,8 @@
 """How good the shipped default model is, in a few seconds: what tests/test_quality.py guards.
 
-`python -m tests.quality` measures it with several seeds and writes tests/quality.json; run it when another model
-becomes the default. The test itself uses the first seed. Nothing is random there but the rounding of the machine, so that the
-margins are generous: MARGIN standard deviations over the seeds.
+`python -m tests.quality` measures it with several seeds and writes tests/quality.json; run it when another model is the
+default. The test itself uses the first seed. Nothing is random there but the rounding of the machine, so that
+margins of MARGIN standard deviations over the seeds are generous.
 """
 
 import json

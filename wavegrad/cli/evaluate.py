@@ -96,7 +96,7 @@ def _evaluate(
 
     from wavegrad.evaluation import Failure, evaluate
 
-    with tqdm(unit="clip", dynamic_ncols=True) as bar:
+    with tqdm(unit="clip", dynamic_ncols=True, delay=0.01) as bar:  # shown when the number of clips is known
 
         def on_clip(n_done: int, n_clips: int, failures: Sequence[Failure]) -> None:
             bar.total, bar.n = n_clips, n_done
