@@ -116,6 +116,16 @@ def test_tables():
     assert paired_table(EXAMPLE, "bad").splitlines()[2].endswith("+0.500 (+0.500 to +0.500) better | - |")
 
 
+def test_many_metrics_are_rows():
+    keys = ("log_mel_db", "mrstft", "lsd_db", "mcd_db", "pesq_wb", "stoi", "estoi")
+    wide = Evaluation(24000, (GOOD, BAD), ("1",), keys, {"bad": {"1": {"stoi": 0.5}}})
+    lines = markdown_table(wide).splitlines()
+    assert lines[0] == "| system | good, 6 steps | bad |"
+    assert lines[2] == "| n | 0 | 1 |"
+    assert "| STOI | - | 0.500 (0.500 to 0.500) |" in lines
+    assert len({line.count("|") for line in lines}) == 1
+
+
 @pytest.mark.parametrize(
     ("low", "better", "word"),
     [(0.1, "higher", "better"), (0.1, "lower", "worse"), (0.1, "zero", ""), (-0.1, "higher", "")],

@@ -161,10 +161,12 @@ def _metrics(keys: tuple[str, ...]) -> tuple[list[Metric], list[str]]:
 
 
 def _on_metrics(metrics: Sequence[Metric], sample_rate: int) -> list[str]:
+    """What is measured at another rate than that of the comparison."""
+    rates = sorted({m.sample_rate for m in metrics if m.sample_rate is not None} - {sample_rate})
     return [
-        f"{metric.heading} is measured at {metric.sample_rate} Hz, resampled from {sample_rate} Hz"
-        for metric in metrics
-        if metric.sample_rate not in (None, sample_rate)
+        f"measured at {rate} Hz, resampled from {sample_rate} Hz: "
+        + ", ".join(metric.heading for metric in metrics if metric.sample_rate == rate)
+        for rate in rates
     ]
 
 

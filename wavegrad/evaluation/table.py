@@ -11,6 +11,10 @@ from wavegrad.evaluation.registry import find_metrics
 from wavegrad.evaluation.results import Evaluation
 
 
+MOST_COLUMNS = 6
+"""Metrics beside each other."""
+
+
 @dataclass(frozen=True)
 class Column:
     """How a figure is shown."""
@@ -62,13 +66,17 @@ def verdict(difference: Interval, better: Literal["higher", "lower", "zero"]) ->
 def _table(
     title: str, rows: dict[str, list[Interval]], keys: tuple[str, ...], cell: Callable[[Interval, Column, int], str]
 ) -> str:
+    """Systems as rows; where there are many metrics, as columns, so that lines stay readable."""
     columns = [column(key) for key in keys]
-    lines = [f"| {title} | n | {' | '.join(c.heading for c in columns)} |", "| --- " * (len(columns) + 2) + "|"]
+    grid = [[title, "n", *(c.heading for c in columns)]]
     for name, intervals in rows.items():
         n = max((interval.n for interval in intervals), default=0)
         cells = [cell(interval, c, n) for interval, c in zip(intervals, columns, strict=True)]
-        lines.append(f"| {name} | {n} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+        grid.append([name, str(n), *cells])
+    if len(columns) > MOST_COLUMNS:
+        grid = [list(cells) for cells in zip(*grid, strict=True)]
+    lines = [f"| {' | '.join(cells)} |" for cells in grid]
+    return "\n".join([lines[0], "| --- " * len(grid[0]) + "|", *lines[1:]])
 
 
 def _mean(interval: Interval, c: Column, n_of_row: int) -> str:
