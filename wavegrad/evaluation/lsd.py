@@ -5,7 +5,7 @@ from torch import Tensor
 
 from wavegrad.evaluation.metric import Metric
 from wavegrad.evaluation.pair import aligned
-from wavegrad.evaluation.spectrum import magnitudes, scaled
+from wavegrad.evaluation.spectrum import magnitudes
 
 WINDOW_S = 0.032
 FLOOR = 1e-5
@@ -22,7 +22,7 @@ def log_spectral_distance(reference: Float[Tensor, " n"], generated: Float[Tenso
         AudioError: a pair that no metric judges (see `aligned`).
     """
     reference, generated = aligned(reference, generated, sample_rate)
-    win_length = 4 * scaled(1, sample_rate, round(4 / WINDOW_S))
+    win_length = 4 * round(WINDOW_S / 4 * sample_rate)
     n_fft = 1 << (win_length - 1).bit_length()
     scale = 4 / win_length  # a sine of amplitude 1 has a quarter of a Hann window's length as its magnitude
     wanted, got = (

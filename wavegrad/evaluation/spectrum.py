@@ -21,4 +21,4 @@ def magnitudes(
 
 def scaled(samples: int, sample_rate: int, defined_at: int) -> int:
     """As many seconds at `sample_rate` as `samples` are at the rate that a definition was written for."""
-    return max(1, round(samples * sample_rate / defined_at))
+    return round(samples * sample_rate / defined_at)
