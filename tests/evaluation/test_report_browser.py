@@ -188,7 +188,7 @@ def test_repeat_starts_again(page: Page) -> None:
     page.run("{const s = document.querySelector('.player input'); s.value = 1.8; s.dispatchEvent(new Event('input'));}")
     page.run(f"{BUTTONS}[0].focus()")
     page.press("Enter")
-    page.wait(f"made[0].currentTime < 1.5 && made[0].currentTime > 0 && {PLAYING}.length === 1", seconds=10)
+    page.wait(f"made[0].currentTime < 1.5 && made[0].currentTime > 0 && {PLAYING}.length === 1")
 
 
 def test_closed_clips_cost_nothing(page: Page) -> None:
