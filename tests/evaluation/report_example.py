@@ -35,7 +35,7 @@ def example(directory: Path) -> Evaluation:
     """Two seconds of three clips, with noise in place of a system's faults; one file is missing."""
     generator = torch.Generator().manual_seed(0)
     for clip, source in zip(CLIPS, ("ljspeech", "kathleen", "nathalie"), strict=True):
-        recording, rate = read_audio(SPEECH / f"{source}.flac")
+        recording, rate = read_audio(SPEECH / f"{source}.flac", 24_000)
         recording = recording[: 2 * rate]
         _write(audio_path(directory, clip), recording, rate)
         for system, noise in ((COARSE, 3e-3), (FINE, 1e-3), (OTHER, 3e-2)):

@@ -16,6 +16,8 @@ pytestmark = pytest.mark.skipif(EXECUTABLE is None, reason="there is no Chromium
 SPY = "window.made = []; const A = Audio; window.Audio = function () { const a = new A(); made.push(a); return a; };"
 """Keeps the players that the page makes, which are in no document, in `made`."""
 PLAYING = "made.filter((audio) => !audio.paused)"
+TEXTS = "[...document.querySelectorAll('{}')].map((t) => [t.textContent, t.getAttribute('{}')])"
+MINUS = "\u2212"
 BUTTONS = "document.querySelectorAll('.player button')"
 
 
@@ -83,7 +85,7 @@ def test_a_baseline_is_chosen(page: Page) -> None:
     assert len(rows) == 2
     assert rows[0].startswith(COARSE.name)
     assert "+1.10 worse" in rows[0]  # log-mel distances: 3.2 - 2.1
-    assert "−0.550 worse" in rows[0]  # PESQ: 3.05 - 3.6 on the two clips that have it
+    assert f"{MINUS}0.550 worse" in rows[0]  # PESQ: 3.05 - 3.6 on the two clips that have it
     assert "no pairs" in rows[1]
     assert sorted_names(page, "differences", 1) == [COARSE.name, OTHER.name]
     assert order(page, "differences", 1) == "ascending"
@@ -99,10 +101,8 @@ def test_plots_show_the_means(page: Page, key: str) -> None:
     at = "[...document.querySelectorAll('#by-steps .mark')].map((m) => m.getAttribute('transform'))"
     (x6, y6), (x25, y25) = (map(float, re.findall(r"[-\d.]+", text)) for text in page.run(at))
     assert x6 < x25
-    ticks = page.run(
-        "[...document.querySelectorAll('#by-steps text[text-anchor=end]')].map((t) => [t.textContent, t.getAttribute('y')])"
-    )
-    (v0, p0), (v1, p1) = ((float(v.replace("−", "-")), float(p) - 4) for v, p in (ticks[0], ticks[-1]))
+    ticks = page.run(TEXTS.format("#by-steps text[text-anchor=end]", "y"))
+    (v0, p0), (v1, p1) = ((float(v.replace(MINUS, "-")), float(p) - 4) for v, p in (ticks[0], ticks[-1]))
     means = [v0 + (y - p0) * (v1 - v0) / (p1 - p0) for y in (y6, y25)]
     figures = page.run(f"Object.values(figures.means).map((row) => row['{key}'])")
     assert means == pytest.approx([figures[0][0], figures[1][0]], abs=1e-6)
@@ -113,9 +113,7 @@ def test_plots_show_the_means(page: Page, key: str) -> None:
 def test_plot_against_the_real_time_factor_is_logarithmic(page: Page) -> None:
     at = "[...document.querySelectorAll('#by-rtf .mark')].map((m) => m.getAttribute('transform'))"
     x_coarse, x_fine = (float(re.findall(r"[-\d.]+", text)[0]) for text in page.run(at))
-    texts = page.run(
-        "[...document.querySelectorAll('#by-rtf text[text-anchor=middle]')].map((t) => [t.textContent, t.getAttribute('x')])"
-    )
+    texts = page.run(TEXTS.format("#by-rtf text[text-anchor=middle]", "x"))
     (v0, p0), (v1, p1) = ((math.log(float(v)), float(p)) for v, p in texts[:2])
     assert v0 + (x_coarse - p0) * (v1 - v0) / (p1 - p0) == pytest.approx(math.log(0.65), abs=1e-6)
     assert v0 + (x_fine - p0) * (v1 - v0) / (p1 - p0) == pytest.approx(math.log(2.6), abs=1e-6)
@@ -162,10 +160,9 @@ def test_arrow_keys_keep_the_place_of_what_is_stopped(page: Page) -> None:
 
 
 def test_a_click_into_a_picture_plays_from_there(page: Page) -> None:
-    page.run("document.querySelectorAll('.pictures')[2].scrollIntoView({block: 'center'})")
-    x, y = page.run(
-        "(({left, top, width}) => [left + width / 2, top + 90])(document.querySelectorAll('.pictures')[2].getBoundingClientRect())"
-    )
+    pictures = "document.querySelectorAll('.pictures')[2]"
+    page.run(f"{pictures}.scrollIntoView({{block: 'center'}})")
+    x, y = page.run(f"(({{left, top, width}}) => [left + width / 2, top + 90])({pictures}.getBoundingClientRect())")
     for kind in ("mousePressed", "mouseReleased"):
         page.send("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
     page.wait(f"{PLAYING}.length === 1 && !made[2].paused")
@@ -188,7 +185,7 @@ def test_repeat_starts_again(page: Page) -> None:
     page.run("{const s = document.querySelector('.player input'); s.value = 1.8; s.dispatchEvent(new Event('input'));}")
     page.run(f"{BUTTONS}[0].focus()")
     page.press("Enter")
-    page.wait(f"made[0].currentTime < 1.5 && made[0].currentTime > 0 && {PLAYING}.length === 1", seconds=10)
+    page.wait(f"made[0].currentTime < 1.5 && made[0].currentTime > 0 && {PLAYING}.length === 1")
 
 
 def test_closed_clips_cost_nothing(page: Page) -> None:

@@ -20,10 +20,12 @@ class Take:
     """A system's version of a clip, or the recording itself, as the page's script reads it."""
 
     name: str
+    rate: int
+    """Hz."""
     seconds: float
     audio: str
     """FLAC in base64. It is lossless, since a lossy codec's artefacts are of the kind that is to be judged here; half
-    as large as WAV; and Chromium, Firefox (51 and later) and Safari (11 and later, phones too) play it."""
+    as large as WAV; and Chromium, Firefox (51 and later) and Safari (11 and later, phones too) decode it."""
     envelope: list[list[int]]
     spectrogram: str
     """Address of the picture; empty where the clip is too short for one."""
@@ -74,6 +76,7 @@ def _take(audio: _Audio, reference: _Audio | None) -> Take:
             differs = difference(standard, level, peak_db)
     return Take(
         name=audio.name,
+        rate=audio.sample_rate,
         seconds=round(len(audio.waveform) / audio.sample_rate, 3),
         audio=base64.b64encode(audio.flac).decode("ascii"),
         envelope=envelope(audio.waveform),

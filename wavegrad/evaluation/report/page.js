@@ -217,14 +217,42 @@ function bytes(base64) {
   return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
 }
 
+// FLAC travels, WAV is played: Chromium never comes back from a seek into the last frames of a short FLAC, and to switch
+// systems is to seek. Decoded at the file's own rate: no sample of 16 bits changes.
+async function playable(take) {
+  const flac = bytes(take.audio);
+  const samples = (await new OfflineAudioContext(1, 1, take.rate).decodeAudioData(flac.buffer)).getChannelData(0);
+  const view = new DataView(new ArrayBuffer(44 + 2 * samples.length));
+  const text = (at, word) => [...word].forEach((letter, i) => view.setUint8(at + i, letter.charCodeAt(0)));
+  text(0, "RIFF");
+  view.setUint32(4, 36 + 2 * samples.length, true);
+  text(8, "WAVEfmt ");
+  view.setUint32(16, 16, true);
+  view.setUint16(20, 1, true); // PCM
+  view.setUint16(22, 1, true); // mono
+  view.setUint32(24, take.rate, true);
+  view.setUint32(28, 2 * take.rate, true);
+  view.setUint16(32, 2, true);
+  view.setUint16(34, 16, true);
+  text(36, "data");
+  view.setUint32(40, 2 * samples.length, true);
+  samples.forEach((x, i) => view.setInt16(44 + 2 * i, Math.max(-32768, Math.min(32767, Math.round(x * 32768))), true));
+  return URL.createObjectURL(new Blob([view], { type: "audio/wav" })); // blob: Safari seeks in it, and not in data:
+}
+
+function asItIs(take) { // where the browser decodes no FLAC, or not at this rate
+  return URL.createObjectURL(new Blob([bytes(take.audio)], { type: "audio/flac" }));
+}
+
 // One clip, opened: a button and a card for each take, and one position for all of them.
 class ClipPlayer {
-  constructor(section, data) {
+  constructor(section, data, urls) {
     this.section = section;
     this.takes = data.takes;
     this.current = 0;
-    this.urls = [];
-    this.players = data.takes.map((take) => this.player(take)); // blob: Safari seeks in it, and not in data:
+    this.frame = 0;
+    this.urls = urls;
+    this.players = urls.map((url) => this.player(url));
     this.duration = Math.max(0, ...data.takes.map((take) => take.seconds));
     this.buttons = data.takes.map((take, i) => this.button(take, i));
     this.slider = element("input", { type: "range", min: 0, max: this.duration, step: 0.01, value: 0 });
@@ -245,9 +273,7 @@ class ClipPlayer {
     this.show();
   }
 
-  player(take) {
-    const url = URL.createObjectURL(new Blob([bytes(take.audio)], { type: "audio/flac" }));
-    this.urls.push(url);
+  player(url) {
     const audio = new Audio();
     audio.preload = "auto";
     audio.src = url;
@@ -295,7 +321,6 @@ class ClipPlayer {
     sounding = this;
     this.switchTo(i, position);
     this.audio.play().catch((error) => { if (error.name !== "AbortError") this.time.textContent = error.message; });
-    this.show();
     this.follow();
   }
 
@@ -336,9 +361,9 @@ class ClipPlayer {
   }
 
   follow() {
-    if (!this.playing) return;
+    cancelAnimationFrame(this.frame);
     this.show();
-    requestAnimationFrame(() => this.follow());
+    if (this.playing) this.frame = requestAnimationFrame(() => this.follow());
   }
 
   show() {
@@ -389,11 +414,16 @@ function singleFigures(clip, system) {
 
 function prepare(section) { // unpacked only while it is open: fifty clips of six systems fit into a phone
   let player = null;
-  section.addEventListener("toggle", () => {
-    if (section.open && !player) {
-      const source = document.getElementById(`clip-${section.dataset.clip}`);
-      player = new ClipPlayer(section, JSON.parse(source.textContent));
-    } else if (!section.open && player) {
+  let opening = false;
+  section.addEventListener("toggle", async () => {
+    if (section.open && !player && !opening) {
+      opening = true;
+      const data = JSON.parse(document.getElementById(`clip-${section.dataset.clip}`).textContent);
+      player = new ClipPlayer(section, data, await Promise.all(data.takes.map((take) => playable(take).catch(() => asItIs(take)))));
+      opening = false;
+      if (section.open) return;
+    }
+    if (!section.open && player) {
       player.close();
       player = null;
     }

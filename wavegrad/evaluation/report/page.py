@@ -124,7 +124,7 @@ def _table(evaluation: Evaluation) -> Iterator[str]:
             if not i.n:
                 cells.append('<td class="none">not measured</td>')
                 continue
-            mean, low, high = (f"{x:.{columns[key].digits}f}" for x in (i.mean, i.low, i.high))
+            mean, low, high = (_figure(x, columns[key].digits) for x in (i.mean, i.low, i.high))
             star = '<span class="best" title="best mean">★<span class="hidden"> best</span></span>'
             fewer = f", n = {i.n}" if i.n < n else ""
             cells.append(
@@ -133,6 +133,10 @@ def _table(evaluation: Evaluation) -> Iterator[str]:
             )
         yield f"<tr>{''.join(cells)}</tr>"
     yield "</tbody>"
+
+
+def _figure(value: float, digits: int) -> str:
+    return f"{value:.{digits}f}".replace("-", "\u2212")  # as wide as the plus of the differences
 
 
 def _head(name: str, note: str) -> str:
