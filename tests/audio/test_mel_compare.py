@@ -125,6 +125,13 @@ def test_an_affine_change_is_undone_by_the_fit() -> None:
     assert comparison.residual < 1e-3
 
 
+@pytest.mark.parametrize(("a", "b"), [("base", "late"), ("late", "base")])
+def test_a_lag_is_undone_before_the_fit(a: str, b: str) -> None:
+    """3 frames late and nothing else: all but the padded start is explained."""
+    mels = {"base": mel_of("base"), "late": changed("late")}
+    assert compare_mels(mels[a], mels[b]).residual < 0.01
+
+
 def test_other_audio_is_not_explained() -> None:
     other = torch.from_numpy(soundfile.read(SPEECH / "nathalie.flac", dtype="float32")[0])
     assert "content" in kinds(mel_of("base"), MelSpectrogram(BASE)(other[None])[0])

@@ -10,7 +10,6 @@ from wavegrad.evaluation.measure import RTF
 from wavegrad.evaluation.registry import find_metrics
 from wavegrad.evaluation.results import Evaluation
 
-
 MOST_COLUMNS = 6
 """Metrics beside each other."""
 
