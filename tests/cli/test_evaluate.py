@@ -1,85 +1,113 @@
-"""`wavegrad evaluate`: rows that can be compared."""
+"""`wavegrad evaluate`: options to systems, tables, exit codes."""
 
 import json
-import shutil
 import sys
+import types
 
-import numpy as np
 import pytest
 import soundfile
 
 from tests.cli.conftest import SPEECH
+from wavegrad.cli import files
+from wavegrad.evaluation import pairing
+from wavegrad.evaluation.results import Evaluation
 
 
 @pytest.fixture
-def clips(tmp_path):
-    """The same second of speech under the same name in two folders."""
+def recordings(tmp_path, monkeypatch):
+    """Two clips of a quarter of a second; the page has tests of its own."""
+    page = types.ModuleType("wavegrad.evaluation.report")
+    page.write_report = lambda evaluation, directory: directory / "report.html"
+    monkeypatch.setitem(sys.modules, "wavegrad.evaluation.report", page)
     samples, rate = soundfile.read(SPEECH / "kathleen.flac", dtype="float32")
-    for folder in "ab":
+    for folder in ("recordings", "made"):
         (tmp_path / folder).mkdir()
-        soundfile.write(tmp_path / folder / "1.wav", samples[24000:48000], rate)
-    return tmp_path
+        for i in (1, 2):
+            soundfile.write(tmp_path / folder / f"{i}.wav", samples[24000 * i :][:6000], rate)
+    return tmp_path / "recordings"
 
 
-def fake_figures(monkeypatch, failing=None):
-    """Figures at once; the clip-th call of a metric fails."""
-    calls = []
-
-    def figures(reference, generated, rate):
-        from wavegrad.errors import AudioError
-
-        calls.append(len(reference))
-        if len(calls) == failing:
-            raise AudioError("PESQ: No utterances detected")
-        return {"log_mel_db": 1.0, "pesq_wb": 2.0, "stoi": 0.5, "silence_db": float("nan")}
-
-    monkeypatch.setattr("wavegrad.evaluation.evaluate_clip", figures)
-    monkeypatch.setattr("wavegrad.evaluation.griffin_lim", lambda mel, config: mel.new_zeros(mel.shape[1] * 300))
-    return calls
+def evaluate(run, recordings, *more):
+    report = recordings.parent / "report"
+    return run(
+        "evaluate", "--reference", recordings, "--report", report, "--metrics", "log_mel_db", "--threads", 1, *more
+    )
 
 
-def test_equal_names_in_two_folders_are_two_clips(run, model, clips, monkeypatch):
-    """They were refused, as if both were to be written to one place."""
-    fake_figures(monkeypatch)
-    result = run("evaluate", clips / "a", clips / "b", "--model", model, "--steps", "2")
+def test_models_and_folders_side_by_side(run, model, recordings):
+    folder = f"made={recordings.parent / 'made'}"
+    result = evaluate(
+        run, recordings, "--model", model, "--steps", "2,3", "--schedule", "diffwave-6", "--generated", folder
+    )
     assert result.code == 0, result.err
-    assert "| 2 steps | 2 |" in result.out
+    evaluation = Evaluation.load(recordings.parent / "report")
+    assert [(s.name, s.group, s.n_steps) for s in evaluation.systems] == [
+        ("tiny, 2 steps", "tiny", 2),
+        ("tiny, 3 steps", "tiny", 3),
+        ("tiny, diffwave-6", "tiny, diffwave-6", 6),
+        ("made", "made", None),
+        ("Griffin-Lim", "Griffin-Lim", None),
+    ]
+    assert "| system | n | log-mel distance, dB | real-time factor |" in result.out
+    assert "| made | 2 | 0.00 (0.00 to 0.00) | - |" in result.out
+    assert "| minus tiny, 2 steps | n |" in result.out
+    assert " better | - |" in result.out
+    assert evaluation.command.startswith("wavegrad evaluate --reference ")
+    assert "note: tiny, diffwave-6: " in result.err  # its schedule ends far from noise
+    plan = json.loads((recordings.parent / "report" / "plan.json").read_text())
+    assert len({system.get("identity") for system in plan["systems"]}) == 5
 
 
-@pytest.mark.parametrize("failing", [1, 2])
-def test_a_clip_that_a_metric_cannot_judge_is_in_no_row(run, model, clips, monkeypatch, failing):
-    """It counted for the systems before the one that failed: their means were over other clips."""
-    fake_figures(monkeypatch, failing)
-    out = clips / "t.json"
-    result = run("evaluate", clips / "a", clips / "b", "--model", model, "--steps", "2", "--out", out)
+def test_a_schedule_file_and_a_second_run(run, model, recordings):
+    file = recordings.parent / "mine.json"
+    from wavegrad.diffusion import NoiseSchedule
+
+    NoiseSchedule.log_snr(2).save(file)
+    first = evaluate(run, recordings, "--model", model, "--schedule", file)
+    second = evaluate(run, recordings, "--model", model, "--schedule", file)
+    assert (first.code, first.out) == (0, second.out)
+    assert "tiny, mine" in first.out
+    NoiseSchedule.log_snr(3).save(file)
+    changed = evaluate(run, recordings, "--model", model, "--schedule", file)
+    assert (changed.code, "with other systems; choose another --report" in changed.err) == (2, True)
+    assert evaluate(run, recordings, "--model", model, "--schedule", file, "--overwrite").code == 0
+
+
+def test_a_bad_clip_is_reported_and_ends_with_2(run, model, recordings):
+    (recordings.parent / "made" / "2.wav").unlink()
+    result = evaluate(run, recordings, "--generated", f"made={recordings.parent / 'made'}")
     assert result.code == 2
-    assert f"{clips / 'a' / '1.wav'}: PESQ: No utterances detected" in result.err
-    assert "PESQ:" not in result.out
-    table = json.loads(out.read_text(), parse_constant=pytest.fail)  # NaN is no JSON
-    assert [len(rows) for rows in table.values()] == [1, 1]
-    assert table["2 steps"][0]["silence_db"] is None
+    assert f"2: made: there is no 2 in {recordings.parent / 'made'}" in result.err
+    assert "1 failed; see above" in result.err
+    assert "| made | 1 |" in result.out
 
 
-def test_a_limit_takes_clips_from_the_whole_range(run, model, tmp_path, monkeypatch):
-    """3 of 5 were the first three; 1, 2 and 4 are a third of the range apart."""
-    for i in range(5):
-        soundfile.write(tmp_path / f"{i}.wav", np.full(300 + i, 0.1, np.float32), 24000)
-    lengths = fake_figures(monkeypatch)
-    assert run("evaluate", tmp_path, "--model", model, "--steps", "2", "--limit", 3).code == 0
-    assert sorted(set(lengths)) == [300, 301, 303]
-    lengths.clear()
-    assert run("evaluate", tmp_path, "--model", model, "--steps", "2", "--limit", 9).code == 0
-    assert len(set(lengths)) == 5
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--steps", "6,x"), "whole numbers with commas"),
+        (("--steps", "6,6"), "each number once"),
+        (("--generated", "made"), "write NAME=DIR"),
+        (("--generated", "made=none", "--steps", "6"), "are for models; name one with --model"),
+        (("--generated", "made=none"), "none: no such folder"),
+        (("--model", "none"), "unknown model 'none'"),
+        (("--generated", "a=none", "--tolerance-ms", "-1"), None),
+    ],
+)
+def test_mistakes_get_one_line(run, recordings, options, message):
+    result = evaluate(run, recordings, *options)
+    assert result.code == 2
+    assert message is None or message in result.err
+    assert message is None or result.err.count("\n") == 1
+    assert not (recordings.parent / "report").exists()
 
 
-def test_what_would_fail_at_the_end_fails_at_the_start(run, clips, monkeypatch):
-    """Before a model is looked for, let alone run."""
-    result = run("evaluate", clips / "a", "--model", "none", "--out", clips / "no" / "t.json")
-    assert (result.code, "there is no folder" in result.err) == (2, True)
-    monkeypatch.setitem(sys.modules, "pesq", None)
-    result = run("evaluate", clips / "a", "--model", "none")
-    assert (result.code, "pip install 'wavegrad-vocoder[eval]'" in result.err) == (2, True)
-    shutil.rmtree(clips / "a")
-    (clips / "a").mkdir()
-    monkeypatch.undo()
-    assert "no input found" in run("evaluate", clips / "a", "--model", "none").err
+def test_the_same_audio_counts_here_and_elsewhere():
+    assert pairing.AUDIO == files.AUDIO
+
+
+def test_models_of_one_name_are_told_apart():
+    from wavegrad.cli.evaluated import model_labels
+
+    assert model_labels(["small-24k", "runs/a/best", "runs/b/best"]) == ["small-24k", "runs/a/best", "runs/b/best"]
+    assert model_labels(["runs/a/best/", "runs/a/last"]) == ["best", "last"]

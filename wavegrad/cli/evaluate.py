@@ -1,125 +1,137 @@
-"""`wavegrad evaluate`: copy synthesis of recordings, measured."""
+"""`wavegrad evaluate`: systems side by side on the same recordings."""
 
-import importlib.util
-import json
-import math
-import os
+import shlex
 import sys
-import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wavegrad.cli.files import AUDIO, find, not_all_done
-from wavegrad.cli.options import Device, Model, Seed, Threads, set_threads
-from wavegrad.errors import AudioError, ConfigError
+from wavegrad.cli.options import Device, Seed, Threads, set_threads
+from wavegrad.errors import ConfigError
 
 if TYPE_CHECKING:
-    from jaxtyping import Float
-    from torch import Tensor
-
-    from wavegrad.vocoder import Vocoder
+    from wavegrad.audio.mel import MelConfig
+    from wavegrad.cli.evaluated import Synthesis
+    from wavegrad.evaluation import Candidate, Evaluation, EvaluationOptions
 
 
 def evaluate(
-    data: Annotated[list[str], typer.Argument(help="Recordings: audio files, folders, globs.")],
-    model: Model = None,
-    steps: Annotated[str, typer.Option(help="Numbers of refinement steps, with commas between them.")] = "6,25,50",
+    reference: Annotated[Path, typer.Option(help="Folder of recordings.")],
+    report: Annotated[Path, typer.Option(help="Folder for report.html, metrics.csv, summary.json and the audio.")],
+    model: Annotated[
+        list[str] | None,
+        typer.Option(help="Model to resynthesise with, by name, directory or Hugging Face id; may be repeated."),
+    ] = None,
+    steps: Annotated[
+        str | None, typer.Option(help="Numbers of refinement steps for every model, with commas between them.")
+    ] = None,
+    schedule: Annotated[
+        list[str] | None, typer.Option(help="Noise schedule for every model: a name or a JSON file; may be repeated.")
+    ] = None,
+    generated: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=DIR", help="Folder of generated audio, by the recordings' names; may be repeated."),
+    ] = None,
+    metrics: Annotated[
+        str | None, typer.Option(help="Metrics, with commas between them; left out: all that are installed.")
+    ] = None,
     limit: Annotated[int | None, typer.Option(help="Only this many clips, evenly spread.", min=1)] = None,
     seed: Seed = 0,
     device: Device = "auto",
+    workers: Annotated[int, typer.Option(help="Processes that share the clips.", min=1)] = 1,
     threads: Threads = None,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="JSON file for every figure of every clip.")] = None,
+    tolerance_ms: Annotated[
+        float, typer.Option(help="Generated audio may be this much longer or shorter than the recording.", min=0)
+    ] = 50.0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace another evaluation in the folder.")] = False,
 ) -> None:
-    """Resynthesise recordings and compare: log-mel distance, PESQ-WB, STOI, level of silence, real-time factor.
+    """Compare systems, and Griffin-Lim beside them, with recordings; write a report to read and to listen to.
 
-    Griffin-Lim on the same mels is always the last row, and every row is about the same clips: one that a metric cannot
-    judge is reported and left out of all of them. Needs the extra: pip install 'wavegrad-vocoder[eval]'.
+    The same command goes on where it was stopped. Without --model and --generated, the default model is evaluated. Bad
+    clips are reported and do not stop the others; the exit code is 2 then. Needs: pip install 'wavegrad-vocoder[eval]'.
     """
-    counts = _counts(steps)
-    _check_extra()
-    if out is not None and not out.resolve().parent.is_dir():
-        raise ConfigError(f"{out}: there is no folder {out.parent}")
-    paths = [path for path, _ in find(data, AUDIO)]
-    n = len(paths) if limit is None else min(limit, len(paths))
-    paths = [paths[i * len(paths) // n] for i in range(n)]
+    if generated and not model and (steps or schedule):
+        raise ConfigError("--steps and --schedule are for models; name one with --model, or leave them out")
+    counts = _counts(steps) if steps is not None else ()
+    folders = [_named_folder(text) for text in generated or ()]
     set_threads(threads)
+    from wavegrad.cli.evaluated import Synthesis
+    from wavegrad.evaluation import EvaluationOptions
+
+    models: list[str | None] = [*model] if model else [] if folders else [None]
+    candidates, mel = _candidates(models, Synthesis(counts, tuple(schedule or ()), seed, device), folders)
+    options = EvaluationOptions(
+        metrics=tuple(key.strip() for key in metrics.split(",")) if metrics else (),
+        limit=limit,
+        tolerance_ms=tolerance_ms,
+        workers=workers,
+        overwrite=overwrite,
+        baseline=mel,
+        command=shlex.join(["wavegrad", *sys.argv[1:]]),
+    )
+    _say(_evaluate(reference, candidates, report, options), report)
+
+
+def _candidates(
+    models: Sequence[str | None], wanted: "Synthesis", folders: list[tuple[str, Path]]
+) -> "tuple[list[Candidate], MelConfig | None]":
+    """The systems in the order of the columns, and the mel of the first model."""
+    from wavegrad.checkpoint import default_model
+    from wavegrad.cli.evaluated import copy_syntheses, model_labels
+    from wavegrad.evaluation import Folder, System
+
+    labels = model_labels([name or default_model() for name in models])
+    made = [copy_syntheses(name, label, wanted) for name, label in zip(models, labels, strict=True)]
+    systems = [system for of_model, _ in made for system in of_model]
+    return [*systems, *(Folder(System(name, name), path) for name, path in folders)], made[0][1] if made else None
+
+
+def _evaluate(
+    reference: Path, candidates: "Sequence[Candidate]", report: Path, options: "EvaluationOptions"
+) -> "Evaluation":
+    """Under a progress bar, which failures are printed above."""
     from tqdm import tqdm
 
-    from wavegrad.device import choose_device
-    from wavegrad.evaluation import markdown_table
-    from wavegrad.vocoder import Vocoder
+    from wavegrad.evaluation import Failure, evaluate
 
-    vocoder = Vocoder.from_pretrained(model).to(choose_device(device))
-    table: dict[str, list[dict[str, float]]] = {}
-    failures = 0
-    for path in tqdm(paths, unit="clip", dynamic_ncols=True):
-        try:
-            for name, figures in _figures(path, vocoder, counts, seed).items():
-                table.setdefault(name, []).append(figures)
-        except AudioError as error:
-            failures += 1
-            tqdm.write(f"{path}: {error}", file=sys.stderr)
-    if not table:
-        raise AudioError("no clip could be evaluated")
-    typer.echo(markdown_table(table))
-    if out is not None:
-        _write_json(out, table)
-    not_all_done(failures)
+    with tqdm(unit="clip", dynamic_ncols=True, delay=0.01) as bar:  # shown when the number of clips is known
+
+        def on_clip(n_done: int, n_clips: int, failures: Sequence[Failure]) -> None:
+            bar.total, bar.n = n_clips, n_done
+            bar.refresh()
+            for failure in failures:
+                bar.write(f"{failure.clip}: {failure.system}: {failure.message}", file=sys.stderr)
+
+        return evaluate(reference, candidates, report, options, on_clip)
 
 
-def _check_extra() -> None:
-    """Say so before hours of synthesis, where the metrics are not installed."""
-    missing = [name for name in ("librosa", "pesq", "pystoi") if importlib.util.find_spec(name) is None]
-    if missing:
-        raise ConfigError(f"{', '.join(missing)} not installed; pip install 'wavegrad-vocoder[eval]'")
+def _say(evaluation: "Evaluation", report: Path) -> None:
+    """The tables, and what there is to know about them."""
+    from wavegrad.evaluation import markdown_table, paired_table
+
+    for remark in evaluation.remarks:
+        typer.echo(f"note: {remark}", err=True)
+    typer.echo(markdown_table(evaluation) + "\n\n" + paired_table(evaluation, evaluation.systems[0].name))
+    typer.echo(f"\n{report / 'report.html'}: to read and to listen to", err=True)
+    if evaluation.failures:
+        typer.echo(f"{len(evaluation.failures)} failed; see above", err=True)
+        raise typer.Exit(2)
 
 
-def _counts(steps: str) -> list[int]:
+def _counts(steps: str) -> tuple[int, ...]:
     try:
-        return [int(n) for n in steps.split(",")]
+        counts = tuple(int(n) for n in steps.split(","))
     except ValueError:
         raise ConfigError(f"--steps is {steps!r}; whole numbers with commas between them are expected") from None
+    if len(set(counts)) < len(counts):
+        raise ConfigError(f"--steps is {steps!r}; each number once")
+    return counts
 
 
-def _write_json(out: Path, table: dict[str, list[dict[str, float]]]) -> None:
-    """Whole or not at all; what is no number (no silence in the clip) is null."""
-    rows = {
-        name: [{key: value if math.isfinite(value) else None for key, value in clip.items()} for clip in clips]
-        for name, clips in table.items()
-    }
-    temporary = out.with_name(out.name + ".part")
-    temporary.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-    os.replace(temporary, out)
-
-
-def _figures(path: Path, vocoder: "Vocoder", counts: list[int], seed: int) -> dict[str, dict[str, float]]:
-    """All figures of each system for one clip; AudioError if one of them cannot be had."""
-    from wavegrad.audio.io import read_audio
-    from wavegrad.evaluation import evaluate_clip
-
-    reference, rate = read_audio(path, vocoder.sample_rate)
-    figures = {}
-    for name, generated, seconds in _systems(reference, vocoder, counts, seed):
-        figures[name] = evaluate_clip(reference, generated, rate) | {"rtf": seconds * rate / len(reference)}
-    return figures
-
-
-def _systems(
-    reference: "Float[Tensor, ' time']", vocoder: "Vocoder", counts: list[int], seed: int
-) -> "list[tuple[str, Float[Tensor, ' time'], float]]":
-    """(name, audio, seconds it took) of each system for one clip."""
-    import torch.nn.functional as F
-
-    from wavegrad.evaluation import griffin_lim
-
-    results = []
-    for n in counts:
-        began = time.perf_counter()
-        generated = vocoder.resynthesize(reference, n, seed).cpu()
-        results.append((f"{n} steps", generated, time.perf_counter() - began))
-    began = time.perf_counter()
-    mel = vocoder.mel(F.pad(reference, (0, -len(reference) % vocoder.hop_length))).cpu()
-    baseline = griffin_lim(mel, vocoder.mel_config)[: len(reference)]
-    return [*results, ("Griffin-Lim", baseline, time.perf_counter() - began)]
+def _named_folder(text: str) -> tuple[str, Path]:
+    name, equals, folder = text.partition("=")
+    if not (name and equals and folder):
+        raise ConfigError(f"--generated {text!r}: write NAME=DIR, the name of the system and the folder of its audio")
+    return name, Path(folder)

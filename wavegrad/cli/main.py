@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from wavegrad.cli.compare_mels import compare_mels
 from wavegrad.cli.evaluate import evaluate
 from wavegrad.cli.import_checkpoint import import_checkpoint
 from wavegrad.cli.likelihood import likelihood
@@ -24,6 +25,7 @@ app = typer.Typer(
 )
 for command in (vocode, mel, prepare, train, evaluate, likelihood, models):
     app.command(no_args_is_help=command is not models)(command)
+app.command("compare-mels", no_args_is_help=True)(compare_mels)
 app.command("import-checkpoint", no_args_is_help=True)(import_checkpoint)
 
 

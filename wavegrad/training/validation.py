@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from wavegrad.errors import WavegradError
-from wavegrad.evaluation.log_mel import log_mel_distance
+from wavegrad.evaluation import evaluate_clip, find_metrics
 from wavegrad.network import WaveGrad
 from wavegrad.training.data import Clip, CropSampler
 from wavegrad.training.recipe import Recipe
@@ -57,11 +57,12 @@ class Validator:
             reference = clip.pcm.float() / 32767
             try:
                 generated = _synthesis(clip, vocoder, self._n_steps).cpu()
-            except WavegradError:  # a network of the first few steps may diverge; training goes on
+                figures = evaluate_clip(reference, generated, vocoder.sample_rate, find_metrics(["log_mel_db"]))
+            except WavegradError:  # a network of the first few steps may diverge or be silent; training goes on
                 distances.append(float("nan"))
                 continue
             audio[clip.name] = generated
-            distances.append(log_mel_distance(reference, generated, vocoder.sample_rate))
+            distances.append(figures["log_mel_db"])
         return Validation(self.losses(network), sum(distances) / len(distances) if distances else float("nan"), audio)
 
     @torch.no_grad()

@@ -1,0 +1,57 @@
+"""The quality gate: the shipped model is as good as it was, and what would spoil it is noticed.
+
+The floors stand in tests/quality.json, and tests/quality.py says how they were made and with which margins.
+"""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from tests.quality import KEYS, RECORD, figures, shortfalls, weights_hash
+from wavegrad import NoiseSchedule, Vocoder, WaveGrad, named_schedule
+
+FLOORS = json.loads(RECORD.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def vocoder() -> Vocoder:
+    return Vocoder.from_pretrained()
+
+
+def test_the_floors_are_those_of_the_default_model() -> None:
+    assert weights_hash() == FLOORS["weights"], (
+        f"another model is the default: {FLOORS['command']}, and look at the diff"
+    )
+
+
+def test_the_default_model_is_as_good_as_recorded(vocoder: Vocoder) -> None:
+    assert shortfalls(figures(vocoder), FLOORS) == []
+
+
+def test_without_c_5000_the_gate_fails(vocoder: Vocoder) -> None:
+    """The network of WaveGrad is told C * sqrt(alpha_bar); without C all levels look alike to it."""
+    network = WaveGrad(replace(vocoder.network.config, level_scale=1.0))
+    network.load_state_dict(vocoder.network.state_dict())
+    assert shortfalls(figures(replace(vocoder, network=network)), FLOORS)
+
+
+@pytest.mark.filterwarnings("ignore::wavegrad.diffusion.schedule.ScheduleWarning")
+@pytest.mark.parametrize(
+    "schedule", [named_schedule("public-6"), NoiseSchedule.linear(1e-4, 0.05, 6)], ids=["public-6", "linear"]
+)
+def test_with_a_bad_schedule_the_gate_fails(vocoder: Vocoder, schedule: NoiseSchedule) -> None:
+    assert shortfalls(figures(vocoder, schedule), FLOORS)
+
+
+def test_with_a_wrong_mel_floor_the_gate_fails(vocoder: Vocoder) -> None:
+    """1e-3 instead of 1e-5: what is quieter than 60 dB below full scale gets 40 dB louder at most."""
+    wrong = replace(vocoder, mel_config=replace(vocoder.mel_config, floor=1e-3))
+    assert shortfalls(figures(vocoder, mel_of=wrong), FLOORS)
+
+
+def test_the_gate_compares_each_figure_in_its_direction() -> None:
+    floors = {key: {"recorded": 2.0, "margin": 0.1} for key in KEYS}
+    assert shortfalls({"pesq_wb": 1.91, "stoi": 3.0, "log_mel_db": 2.09}, floors) == []
+    assert len(shortfalls({"pesq_wb": 1.89, "stoi": 1.89, "log_mel_db": 2.11}, floors)) == 3
+    assert len(shortfalls({"pesq_wb": float("nan"), "stoi": 2.0, "log_mel_db": 1.0}, floors)) == 1

@@ -1,0 +1,103 @@
+"""The systems that `wavegrad evaluate` names, as the evaluation takes them."""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+    from torch import Tensor
+
+    from wavegrad.audio.mel import MelConfig
+    from wavegrad.diffusion.schedule import NoiseSchedule
+    from wavegrad.evaluation import Synthesizer
+    from wavegrad.vocoder import Vocoder
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedModel:
+    """A model of which a worker process gets the name, and loads it as it starts: no clip's time contains that."""
+
+    directory: Path
+    device: str
+    vocoder: "Vocoder"
+
+    def __reduce__(self) -> "tuple[Callable[[Path, str], LoadedModel], tuple[Path, str]]":
+        return load, (self.directory, self.device)
+
+
+def load(directory: Path, device: str) -> LoadedModel:
+    """A model on a device ("auto", "cpu" or "cuda")."""
+    from wavegrad.device import choose_device
+    from wavegrad.vocoder import Vocoder
+
+    return LoadedModel(directory, device, Vocoder.from_pretrained(directory).to(choose_device(device)))
+
+
+@dataclass(frozen=True)
+class CopySynthesis:
+    """Recording -> mel -> recording, by a vocoder with a schedule and a seed."""
+
+    model: LoadedModel
+    schedule: "NoiseSchedule"
+    seed: int
+
+    def __call__(self, waveform: "Float[Tensor, ' time']") -> "Float[Tensor, ' time']":
+        return self.model.vocoder.resynthesize(waveform, self.schedule, self.seed)
+
+
+@dataclass(frozen=True)
+class Synthesis:
+    """What is made with every model."""
+
+    steps: tuple[int, ...]
+    schedules: tuple[str, ...]
+    """Names, or JSON files."""
+    seed: int
+    device: str
+
+
+def copy_syntheses(name: str | None, label: str, wanted: Synthesis) -> "tuple[list[Synthesizer], MelConfig]":
+    """A model with each number of steps and each schedule, or with its default schedule; and its mel."""
+    from wavegrad.checkpoint import resolve_model
+
+    model = load(resolve_model(name), wanted.device)
+    choices: list[int | str | None] = [*wanted.steps, *wanted.schedules] or [None]
+    systems = [_copy_synthesis(model, label, choice, wanted.seed) for choice in choices]
+    return systems, model.vocoder.mel_config
+
+
+def _copy_synthesis(model: LoadedModel, label: str, choice: int | str | None, seed: int) -> "Synthesizer":
+    """The model's own schedules lie on its line in the plots; others get a line of their own."""
+    from wavegrad.diffusion.schedule import NoiseSchedule
+    from wavegrad.evaluation import Synthesizer, System
+
+    vocoder = model.vocoder
+    if isinstance(choice, str) and (choice.endswith(".json") or Path(choice).is_file()):
+        schedule = NoiseSchedule.load(choice)
+        group = name = f"{label}, {Path(choice).stem}"
+    else:
+        schedule = vocoder.find_schedule(choice)
+        is_own = not isinstance(choice, str) or choice in vocoder.schedules
+        steps = f"{label}, {schedule.n_steps} step{'s' * (schedule.n_steps > 1)}"
+        group, name = (label, steps) if is_own else (f"{label}, {choice}",) * 2
+    system = System(name, group, schedule.n_steps)
+    identity = {"model": _digest(model.directory), "betas": schedule.betas, "seed": seed, "device": str(vocoder.device)}
+    synthesis = CopySynthesis(model, schedule, seed)
+    return Synthesizer(system, vocoder.sample_rate, synthesis, json.dumps(identity))
+
+
+def _digest(directory: Path) -> str:
+    """Of config.json, which holds the hash of the weights."""
+    from wavegrad.checkpoint.model_dir import CONFIG
+
+    return hashlib.sha256((directory / CONFIG).read_bytes()).hexdigest()
+
+
+def model_labels(names: Sequence[str]) -> list[str]:
+    """Short names: the last part of a path, or all of it where that would not tell two models apart."""
+    short = [Path(name).name for name in names]
+    return [s if short.count(s) == 1 else name for s, name in zip(short, names, strict=True)]
