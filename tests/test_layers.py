@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 EVERYTHING = "everything"
 BASICS = {"errors", "shapes", "config"}
 PARTS = {"audio", "network", "diffusion"}
-VOCODER = {"checkpoint", "device", *PARTS, *BASICS}
+VOCODER = {"checkpoint", "inference", "device", *PARTS, *BASICS}
 
 LAYERS: dict[str, set[str]] = {
     "errors": set(),
@@ -24,6 +24,7 @@ LAYERS: dict[str, set[str]] = {
     "audio": BASICS,
     "network": BASICS,
     "diffusion": BASICS,
+    "inference": {"network", "diffusion", "device", *BASICS},
     "checkpoint": PARTS | BASICS,
     "vocoder": VOCODER,
     "evaluation": {"audio", *BASICS},
