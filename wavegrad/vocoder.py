@@ -5,12 +5,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from wavegrad.audio.lapped import Coefficients
 from wavegrad.audio.mel import MelConfig, MelSpectrogram
 from wavegrad.audio.mel_check import check_mel
 from wavegrad.audio.prior import PriorConfig, colour, prior_gains
@@ -18,6 +20,7 @@ from wavegrad.checkpoint import Model, load_model, resolve_model, save_model
 from wavegrad.device import Precision, autocast
 from wavegrad.diffusion import SCHEDULES, NoiseSchedule, Variance, ancestral_sample, named_schedule
 from wavegrad.errors import AudioError, CheckpointError, ConfigError, unknown
+from wavegrad.inference import Engine, in_smaller_batches
 from wavegrad.network import WaveGrad
 from wavegrad.shapes import Mel, NoiseLevel, PredictNoise, Waveform
 
@@ -58,6 +61,8 @@ class Vocoder:
     schedules: Mapping[str, NoiseSchedule] = field(default_factory=dict)
     default_schedule: str = "6"
     card: str = ""
+    _engines: dict[Precision, Engine] = field(default_factory=dict, init=False, repr=False)
+    """Prepared when first used; what a call returns does not depend on it."""
 
     def __post_init__(self) -> None:
         if not self.schedules:
@@ -138,6 +143,8 @@ class Vocoder:
         length: int | Sequence[int] | None = None,
         variance: Variance = "posterior",
         precision: Precision = "float32",
+        engine: Literal["fast", "reference"] = "fast",
+        frames: Sequence[int] | None = None,
         on_step: Callable[[int, Waveform], None] | None = None,
     ) -> Float[Tensor, "*batch time"]:
         """Synthesise.
@@ -150,6 +157,10 @@ class Vocoder:
             length: samples to keep, or one number for each item (the shorter ones end in zeros).
             variance: sigma_n^2 of Algorithm 2: "posterior" is the paper's, "beta" the larger one of DDPM.
             precision: of the network's arithmetic; the waveform being refined is float32 always.
+            engine: "reference" runs the network as it was trained; "fast" the same function in fewer operations (1e-5
+                apart in float32).
+            frames: of each item, where the items of a batch have different lengths; what the mel holds beyond them does
+                not matter, and each item becomes what it would alone, then zeros.
             on_step: called after every step with its number and the (whitened) waveform as it is then.
 
         Returns:
@@ -166,12 +177,13 @@ class Vocoder:
         check_mel(mel, self.mel_config)
         batch = (mel if mel.dim() == 3 else mel[None]).to(self.device, torch.float32)
         n_samples = batch.shape[2] * self.hop_length
-        lengths = _lengths(length, len(batch), n_samples)
+        ends = _frames(frames, len(batch), batch.shape[2])
+        lengths = _lengths(length if length is not None else [n * self.hop_length for n in ends], len(batch), n_samples)
         seeds = _seeds(seed, len(batch))
         with torch.inference_mode():
             gains = prior_gains(batch, self.mel_config, self.prior)
             y_0 = ancestral_sample(
-                self._predict_noise(batch, precision),
+                self._predict_noise(batch, precision, engine, ends),
                 self.find_schedule(schedule),
                 n_samples,
                 seeds,
@@ -179,9 +191,43 @@ class Vocoder:
                 device=self.device,
                 on_step=on_step,
             )
-            waveform = _crop(colour(y_0, gains), lengths)
+            waveform = _crop(_colour(y_0, gains, ends), lengths)
         waveform = waveform.clone()  # one that autograd may use
         return waveform if mel.dim() == 3 else waveform[0]
+
+    def batch(
+        self,
+        mels: Sequence[Float[Tensor, "n_mels _"]],
+        schedule: NoiseSchedule | str | int | None = None,
+        seed: int | Sequence[int] = 0,
+        *,
+        variance: Variance = "posterior",
+        precision: Precision = "float32",
+    ) -> list[Float[Tensor, " _"]]:
+        """Several utterances of any lengths at once: what a GPU wants. Each becomes what it would alone.
+
+        Args:
+            mels: `n_mels frames` each.
+            schedule, seed, variance, precision: as in a call.
+
+        Raises:
+            AudioError, ConfigError: as in a call.
+
+        Warns:
+            MemoryWarning: the memory was not enough for all of them; they were done in smaller batches.
+        """
+        for mel in mels:
+            check_mel(mel, self.mel_config)
+        seeds = _seeds(seed, len(mels))
+
+        def run(items: list[int]) -> list[Tensor]:
+            frames = [mels[i].shape[1] for i in items]
+            padded = [_hold(mels[i], max(frames)) for i in items]
+            chosen = [seeds[i] for i in items]
+            audio = self(torch.stack(padded), schedule, chosen, variance=variance, precision=precision, frames=frames)
+            return [audio[i, : n * self.hop_length] for i, n in enumerate(frames)]
+
+        return in_smaller_batches(run, len(mels))
 
     def mel(self, waveform: Tensor) -> Tensor:
         """`batch time` -> `batch n_mels frames`, or `time` -> `n_mels frames`, on `device`.
@@ -232,8 +278,17 @@ class Vocoder:
             return named_schedule(schedule)
         raise ConfigError(unknown("schedule", schedule, [*self.schedules, *SCHEDULES]))
 
-    def _predict_noise(self, mel: Mel, precision: Precision) -> PredictNoise:
-        """The network with its condition bound."""
+    def _predict_noise(
+        self, mel: Mel, precision: Precision, engine: Literal["fast", "reference"], frames: list[int]
+    ) -> PredictNoise:
+        """The network with its condition bound; one that overrides WaveGrad's call is called as it is."""
+        if engine not in ("fast", "reference"):
+            raise ConfigError(unknown("engine", engine, ("fast", "reference")))
+        ragged = min(frames) < mel.shape[2]
+        if ragged or (engine == "fast" and type(self.network) is WaveGrad):
+            if precision not in self._engines:
+                self._engines[precision] = Engine.prepare(self.network, precision)
+            return self._engines[precision].bind(mel, frames)
 
         def predict_noise(y: Waveform, noise_level: NoiseLevel) -> Waveform:
             with autocast(self.device, precision):
@@ -247,6 +302,30 @@ def _seeds(seed: int | Sequence[int], n_items: int) -> list[int]:
     if len(seeds) != n_items:
         raise ConfigError(f"{len(seeds)} seeds for {n_items} mels; pass one for each, or a single number")
     return seeds
+
+
+def _frames(frames: Sequence[int] | None, n_items: int, n_frames: int) -> list[int]:
+    if frames is None:
+        return [n_frames] * n_items
+    if len(frames) != n_items or min(frames) < 1 or max(frames) > n_frames:
+        raise AudioError(f"frames {list(frames)}: one number for each of {n_items} items is expected, 1 to {n_frames}")
+    return list(frames)
+
+
+def _hold(mel: Tensor, n_frames: int) -> Tensor:
+    """Repeat the last frame: what is beyond the end does not matter, but should look like a mel."""
+    return F.pad(mel[None], (0, n_frames - mel.shape[1]), mode="replicate")[0]
+
+
+def _colour(y_0: Waveform, gains: Coefficients | None, frames: list[int]) -> Waveform:
+    """`colour`, each item for itself where they end at different frames: the lapped transform sees their ends."""
+    if gains is None or min(frames) == gains.shape[1]:
+        return colour(y_0, gains)
+    out = torch.zeros_like(y_0)
+    for i, n in enumerate(frames):
+        n_samples = n * gains.shape[2]
+        out[i : i + 1, :n_samples] = colour(y_0[i : i + 1, :n_samples], gains[i : i + 1, :n])
+    return out
 
 
 def _lengths(length: int | Sequence[int] | None, n_items: int, n_samples: int) -> list[int]:

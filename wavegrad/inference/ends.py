@@ -23,12 +23,14 @@ class Ends:
     """Index of the last position of each item."""
 
     @classmethod
-    def at_rate(cls, frames: Sequence[int], rate: int, dtype: torch.dtype, device: torch.device) -> "Ends":
-        """Ends of items of so many `frames`, `rate` positions each."""
-        if min(frames) == max(frames):
+    def at_rate(
+        cls, frames: Sequence[int], n_frames: int, rate: int, dtype: torch.dtype, device: torch.device
+    ) -> "Ends":
+        """Ends of items of so many `frames`, `rate` positions each, in a batch of `n_frames`."""
+        if min(frames) == n_frames:
             return cls()
         lengths = torch.tensor(frames, device=device) * rate
-        inside = torch.arange(max(frames) * rate, device=device) < lengths[:, None]
+        inside = torch.arange(n_frames * rate, device=device) < lengths[:, None]
         return cls(inside[:, :, None].to(dtype), lengths - 1)
 
     def clear_(self, x: Float[Tensor, "batch time channels"]) -> Float[Tensor, "batch time channels"]:

@@ -70,11 +70,11 @@ class PreparedNetwork:
         """Precision of the arithmetic."""
         return self.mel_conv.weight.dtype
 
-    def ends(self, frames: Sequence[int]) -> AllEnds:
-        """Where items of so many frames end, at every rate."""
+    def ends(self, frames: Sequence[int], n_frames: int) -> AllEnds:
+        """Where items of so many `frames` end in a batch of `n_frames`, at every rate."""
         factors = self.config.factors
         rates = [math.prod(factors[:i]) for i in range(len(factors) + 1)]
-        return tuple(Ends.at_rate(frames, rate, self.dtype, self.mel_conv.weight.device) for rate in rates)
+        return tuple(Ends.at_rate(frames, n_frames, rate, self.dtype, self.mel_conv.weight.device) for rate in rates)
 
     def condition(self, mel: Mel, ends: AllEnds | None = None) -> Condition:
         """The first convolution, and the first UBlock up to its first FiLM.

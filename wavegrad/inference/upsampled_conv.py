@@ -44,15 +44,15 @@ class UpsampledConvolution:
     def _phases(self, taps: Float[Tensor, "batch time taps channels"]) -> RowsOut:
         """Repeated values: output `factor * i + phase` adds one low-rate value of each tap, and phases between the
         borders of a repeat add the same three."""
-        n_batch, n_time, _, n_out = taps.shape
-        reach = -(-self.dilation // self.factor)
-        left, middle, right = F.pad(taps, (0, 0, 0, 0, reach, reach)).unbind(2)
+        left, middle, right = taps.unbind(2)
+        n_batch, n_time, n_out = middle.shape
         out = taps.new_empty(n_batch, n_time, self.factor, n_out)
         for (before, after), phases in groupby(range(self.factor), self._frames_read):
-            group = list(phases)
-            value = left[:, reach + before : reach + before + n_time] + middle[:, reach : reach + n_time]
-            value += right[:, reach + after : reach + after + n_time]
-            out[:, :, group[0] : group[-1] + 1] = value[:, :, None]
+            first, *others = phases
+            value = out[:, :, first]
+            _add_(_add_(value.copy_(middle), left, before), right, after)
+            if others:
+                out[:, :, others[0] : others[-1] + 1] = value[:, :, None]
         return out.flatten(1, 2)
 
     def _frames_read(self, phase: int) -> tuple[int, int]:
@@ -67,3 +67,10 @@ class UpsampledConvolution:
         left, middle, right = F.pad(ends_out.clear_(up), (0, 0, d, d)).chunk(3, dim=2)
         n_time = up.shape[1]
         return left[:, :n_time] + middle[:, d : d + n_time] + right[:, 2 * d :]
+
+
+def _add_(x: Rows, y: Rows, shift: int) -> Rows:
+    """x[t] += y[t + shift] in place, as far as there is one."""
+    n_time = max(x.shape[1] - abs(shift), 0)
+    x[:, max(-shift, 0) :][:, :n_time] += y[:, max(shift, 0) :][:, :n_time]
+    return x
