@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tests.inference.conftest import Make, inputs
+from tests.inference.conftest import Make, inputs, random_network
 from wavegrad.inference import Engine
-from wavegrad.network import NETWORKS, WaveGrad
+from wavegrad.network import NETWORKS
 
 LAYOUTS = {
     "paper": {},
@@ -49,9 +49,7 @@ def test_items_of_other_lengths_do_not_matter(make: Make, fields: dict[str, obje
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_presets_in_float32(name: str) -> None:
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        network = WaveGrad(replace(NETWORKS[name], mel_mean=-5.0))
+    network = random_network(replace(NETWORKS[name], mel_mean=-5.0))
     y, mel, levels = inputs(network, 1, 3)
     with torch.inference_mode():
         expected, found = network(y, mel, levels), Engine.prepare(network).bind(mel)(y, levels)

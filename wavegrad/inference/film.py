@@ -11,6 +11,8 @@ from wavegrad.inference.layers import Convolution, Rows, activate_
 from wavegrad.network.film import FiLM
 from wavegrad.network.noise_embedding import NoiseEmbedding
 
+OneLevel = Float[Tensor, "1"]
+"""sqrt(alpha_bar) of a whole batch."""
 Film = Float[Tensor, "batch time scale_and_shift"]
 """gamma and xi of every position, in this order along the channels."""
 
@@ -55,7 +57,7 @@ class PreparedFiLM:
             film.activation.negative_slope,
         )
 
-    def at(self, noise_level: Float[Tensor, "1"]) -> LevelBias:
+    def at(self, noise_level: OneLevel) -> LevelBias:
         """The constant for a noise level."""
         left, middle, right = self.taps @ self.embedding(noise_level)[0].to(self.taps.dtype)
         dtype = self.output.weight.dtype

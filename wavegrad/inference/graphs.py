@@ -15,8 +15,9 @@ from dataclasses import dataclass, field, fields, is_dataclass
 import torch
 from torch import Tensor
 
+from wavegrad.inference.film import OneLevel
 from wavegrad.inference.prepared import Condition, PreparedNetwork
-from wavegrad.shapes import NoiseLevel, Waveform
+from wavegrad.shapes import Waveform
 
 BUCKET_FRAMES = 64
 """Lengths are rounded up to a multiple of this: at 80 frames a second, 0.8 s."""
@@ -34,19 +35,19 @@ class StaticStep:
     """One network call in memory of its own."""
 
     y: Waveform
-    noise_level: NoiseLevel
+    noise_level: OneLevel
     condition: Condition
     replay: Callable[[], Tensor]
 
     @classmethod
     def capture(
-        cls, network: PreparedNetwork, y: Waveform, noise_level: NoiseLevel, condition: Condition, capture: Capture
+        cls, network: PreparedNetwork, y: Waveform, noise_level: OneLevel, condition: Condition, capture: Capture
     ) -> "StaticStep":
         """Take these very tensors for its memory."""
         replay = capture(lambda: network.step(y, condition, network.levels(noise_level)))
         return cls(y, noise_level, condition, replay)
 
-    def __call__(self, y: Waveform, noise_level: NoiseLevel, condition: Condition) -> Waveform:
+    def __call__(self, y: Waveform, noise_level: OneLevel, condition: Condition) -> Waveform:
         """The prediction for inputs of the same shapes."""
         for own, new in zip(tensors(self.condition), tensors(condition), strict=True):
             own.copy_(new)
@@ -69,7 +70,7 @@ class GraphCache:
     steps: OrderedDict[tuple[int, ...], StaticStep] = field(default_factory=OrderedDict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def step(self, network: PreparedNetwork, y: Waveform, noise_level: NoiseLevel, condition: Condition) -> Waveform:
+    def step(self, network: PreparedNetwork, y: Waveform, noise_level: OneLevel, condition: Condition) -> Waveform:
         """What `network.step` gives, for a condition whose masks are explicit; the first call of a shape captures."""
         with self.lock:
             key = tuple(y.shape)

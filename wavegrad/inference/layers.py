@@ -33,7 +33,7 @@ class Linear:
     @classmethod
     def prepare(cls, conv: Conv, dtype: torch.dtype) -> "Linear":
         """From a convolution of kernel 1."""
-        return cls(conv.weight.detach()[:, :, 0].to(dtype).contiguous(), bias_of(conv).to(dtype))
+        return cls(conv.weight.detach()[:, :, 0].to(dtype, copy=True), bias_of(conv).to(dtype, copy=True))
 
     def __call__(self, x: Rows) -> RowsOut:
         return F.linear(x, self.weight, self.bias)
@@ -52,8 +52,8 @@ class Convolution:
     @classmethod
     def prepare(cls, conv: Conv, dtype: torch.dtype) -> "Convolution":
         """From a layer of the network, the weights laid out for oneDNN and cuDNN."""
-        weight = conv.weight.detach()[:, :, None].to(dtype).contiguous(memory_format=torch.channels_last)
-        return cls(weight, bias_of(conv).to(dtype), int(conv.padding[0]), conv.dilation[0], conv.stride[0])
+        weight = conv.weight.detach()[:, :, None].to(dtype, copy=True, memory_format=torch.channels_last)
+        return cls(weight, bias_of(conv).to(dtype, copy=True), int(conv.padding[0]), conv.dilation[0], conv.stride[0])
 
     def __call__(self, x: Rows, bias: Tensor | None = None) -> RowsOut:
         y = F.conv2d(

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from wavegrad.inference.blocks import PreparedDBlock, PreparedUBlock, Started
 from wavegrad.inference.ends import Ends
-from wavegrad.inference.film import Film, LevelBias, PreparedFiLM
+from wavegrad.inference.film import Film, LevelBias, OneLevel, PreparedFiLM
 from wavegrad.inference.layers import Convolution, RowsOut
 from wavegrad.network import WaveGrad, WaveGradConfig
 from wavegrad.network.dblock import DBlock
@@ -88,8 +88,8 @@ class PreparedNetwork:
         u = ends[0].clear_(self.mel_conv(ends[0].clear_(x)))
         return Condition(self.ublocks[0][0].start(u, ends[0], ends[1]), ends)
 
-    def levels(self, noise_level: torch.Tensor) -> tuple[LevelBias, ...]:
-        """What the FiLMs add for a noise level, ` 1`; always computed in the precision of the model."""
+    def levels(self, noise_level: OneLevel) -> tuple[LevelBias, ...]:
+        """What the FiLMs add for a noise level; always computed in the precision of the model."""
         return tuple(film.at(noise_level) for film in self.films)
 
     def step(self, y: Waveform, condition: Condition, levels: tuple[LevelBias, ...]) -> Waveform:
