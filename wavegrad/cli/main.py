@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from wavegrad.cli.benchmark import benchmark
 from wavegrad.cli.evaluate import evaluate
 from wavegrad.cli.import_checkpoint import import_checkpoint
 from wavegrad.cli.mel import mel
@@ -23,6 +24,7 @@ app = typer.Typer(
 for command in (vocode, mel, train, evaluate, models):
     app.command(no_args_is_help=command is not models)(command)
 app.command("import-checkpoint", no_args_is_help=True)(import_checkpoint)
+app.add_typer(benchmark, name="benchmark")
 
 
 def _version(asked: bool | None) -> None:
