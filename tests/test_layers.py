@@ -24,6 +24,7 @@ LAYERS: dict[str, set[str]] = {
     "audio": BASICS,
     "network": BASICS,
     "diffusion": BASICS,
+    "export": {"vocoder", *VOCODER},
     "inference": {"network", "diffusion", "device", *BASICS},
     "checkpoint": PARTS | BASICS,
     "vocoder": VOCODER,
@@ -38,7 +39,7 @@ LAYERS: dict[str, set[str]] = {
 CLI_OUTSIDE_FUNCTIONS = {"errors", "config"}
 """What a command may import before it runs; everything else waits, so that `--help` is fast."""
 
-EXTRAS: dict[str, set[str]] = {"evaluation": {"eval"}, "training": {"train"}, "checkpoint": {"hub"}}
+EXTRAS: dict[str, set[str]] = {"evaluation": {"eval"}, "training": {"train"}, "checkpoint": {"hub"}, "export": {"onnx"}}
 """The extras of pyproject whose libraries a folder may import, besides the base dependencies."""
 
 HEAVY = {"numpy", "soundfile", "soxr", "safetensors", "torch"}

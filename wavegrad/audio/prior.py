@@ -60,10 +60,10 @@ def prior_gains(mel: Mel, mel_config: MelConfig, config: PriorConfig) -> Coeffic
     if config.kind == "standard":
         return None
     amplitude = band_amplitude(mel, mel_config).clamp(min=config.floor).mT  # batch frames n_mels
-    to_bins = _interpolation(mel_config, amplitude)
+    to_bins = interpolation(mel_config, amplitude)
     power = amplitude.square() @ to_bins
     strength = config.strength if config.kind == "spectral" else 0.0
-    shape = (strength * _smooth(amplitude.log(), config.n_cepstra) @ to_bins).exp()
+    shape = (strength * smooth(amplitude.log(), config.n_cepstra) @ to_bins).exp()
     level = (power / shape.square()).mean(2, keepdim=True).sqrt()  # unit variance of the whitened frame
     return (level * shape).clamp(min=config.floor)
 
@@ -78,9 +78,7 @@ def colour(waveform: Waveform, gains: Coefficients | None) -> Waveform:
     return waveform if gains is None else inverse_lapped(lapped(waveform, gains.shape[2]) * gains)
 
 
-def _smooth(
-    log_amplitude: Float[Tensor, "batch frames n_mels"], n_cepstra: int
-) -> Float[Tensor, "batch frames n_mels"]:
+def smooth(log_amplitude: Float[Tensor, "batch frames n_mels"], n_cepstra: int) -> Float[Tensor, "batch frames n_mels"]:
     """Keep the first coefficients of the DCT-II over the bands."""
     n_mels = log_amplitude.shape[2]
     grid = torch.arange(n_mels, dtype=log_amplitude.dtype, device=log_amplitude.device)
@@ -89,7 +87,7 @@ def _smooth(
     return log_amplitude @ basis @ basis.T
 
 
-def _interpolation(mel_config: MelConfig, like: Tensor) -> Float[Tensor, "n_mels hop"]:
+def interpolation(mel_config: MelConfig, like: Tensor) -> Float[Tensor, "n_mels hop"]:
     """Weights that interpolate a curve over band centres linearly in frequency; flat beyond the outer bands."""
     centres = band_centres(mel_config).to(like)
     hop = mel_config.hop_length

@@ -183,8 +183,8 @@ def _measure(case: Case, vocoder: "Vocoder", engines: list[str], n_runs: int) ->
 def _line(row: Row) -> str:
     ratio = "" if row.ratio_to_reference is None else f", {row.ratio_to_reference:.2f} x the reference's time"
     return (
-        f"{_name(row)}: real-time factor {row.real_time_factor:.3f}{ratio}, {row.share_of_matrix_rate:.0%} of the matrix rate "
-        f"({row.matrix_gmac_per_s:.0f} GMAC/s)"
+        f"{_name(row)}: real-time factor {row.real_time_factor:.3f}{ratio}, "
+        f"{row.share_of_matrix_rate:.0%} of the matrix rate ({row.matrix_gmac_per_s:.0f} GMAC/s)"
     )
 
 

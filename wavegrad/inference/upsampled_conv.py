@@ -71,6 +71,10 @@ class UpsampledConvolution:
 
 def _add_(x: Rows, y: Rows, shift: int) -> Rows:
     """x[t] += y[t + shift] in place, as far as there is one."""
-    n_time = max(x.shape[1] - abs(shift), 0)
-    x[:, max(-shift, 0) :][:, :n_time] += y[:, max(shift, 0) :][:, :n_time]
+    if shift == 0:
+        x += y
+    elif shift > 0:
+        x[:, :-shift] += y[:, shift:]
+    else:
+        x[:, -shift:] += y[:, :shift]
     return x
