@@ -29,13 +29,13 @@ def distance(found: Tensor, expected: Tensor) -> float:
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_same_seed_same_audio_as_the_reference(name: str) -> None:
-    """Six steps, an odd number of frames; float32 rounding is all that may differ."""
+    """Six steps, an odd number of samples; float32 rounding is all that may differ."""
     network = random_network(replace(network_preset(name), mel_mean=-6.0, mel_std=2.0))
     vocoder = Vocoder(MEL, network, PriorConfig("spectral"))
-    (mel,) = mels(3)
-    reference = vocoder(mel, 6, 5, engine="reference")
-    assert distance(vocoder(mel, 6, 5), reference) < 1e-5
-    assert not torch.equal(vocoder(mel, 6, 5), reference)  # they are two ways of computing
+    (mel,) = mels(3 if name in ("tiny", "small") else 1)
+    reference, fast = (vocoder(mel, 6, 5, length=299, engine=engine) for engine in ("reference", "fast"))
+    assert distance(fast, reference) < 1e-5
+    assert not torch.equal(fast, reference)  # they are two ways of computing
 
 
 @pytest.mark.parametrize("kind", KINDS)
