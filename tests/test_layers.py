@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 EVERYTHING = "everything"
 BASICS = {"errors", "shapes", "config"}
 PARTS = {"audio", "network", "diffusion"}
-VOCODER = {"binding", "checkpoint", "device", *PARTS, *BASICS}
+VOCODER = {"binding", "checkpoint", "inference", "device", *PARTS, *BASICS}
 
 LAYERS: dict[str, set[str]] = {
     "errors": set(),
@@ -24,8 +24,10 @@ LAYERS: dict[str, set[str]] = {
     "audio": BASICS,
     "network": BASICS,
     "diffusion": BASICS,
+    "export": {"vocoder", *VOCODER},
+    "inference": {"network", "diffusion", "device", *BASICS},
     "checkpoint": PARTS | BASICS,
-    "binding": {"device", "network", "diffusion", *BASICS},
+    "binding": {"device", "inference", "network", "diffusion", *BASICS},
     "vocoder": VOCODER,
     "clip_likelihood": {"vocoder", *VOCODER},
     "evaluation": {"audio", *BASICS},
@@ -40,7 +42,12 @@ LAYERS: dict[str, set[str]] = {
 CLI_OUTSIDE_FUNCTIONS = {"errors", "config"}
 """What a command may import before it runs; everything else waits, so that `--help` is fast."""
 
-EXTRAS: dict[str, set[str]] = {"evaluation": {"eval", "eval-large"}, "training": {"train"}, "checkpoint": {"hub"}}
+EXTRAS: dict[str, set[str]] = {
+    "evaluation": {"eval", "eval-large"},
+    "training": {"train"},
+    "checkpoint": {"hub"},
+    "export": {"onnx"},
+}
 """The extras of pyproject whose libraries a folder may import, besides the base dependencies."""
 
 IMPORTED_AS = {"visqol_python": "visqol"}

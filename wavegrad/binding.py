@@ -1,18 +1,30 @@
 """From a network and a condition to the function that samplers and likelihoods take."""
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from wavegrad.device import Precision, autocast
 from wavegrad.diffusion import NoiseSchedule
 from wavegrad.diffusion.discrete import find_steps
 from wavegrad.diffusion.guidance import guide, guided
 from wavegrad.errors import ConfigError
+from wavegrad.inference import Engine
 from wavegrad.network import WaveGrad
 from wavegrad.shapes import Mel, NoiseLevel, PredictNoise, PredictNoiseAndVariance, Waveform
 
 
+@dataclass(frozen=True)
+class Fast:
+    """The prepared network, and how many frames of each item of the batch count."""
+
+    engine: Engine
+    frames: Sequence[int] | None = None
+    """None: all items are as long as the batch."""
+
+
 def bind_condition(
-    network: WaveGrad, mel: Mel, guidance: float = 0.0, precision: Precision = "float32"
+    network: WaveGrad, mel: Mel, guidance: float = 0.0, precision: Precision = "float32", fast: Fast | None = None
 ) -> PredictNoise:
     """epsilon_theta(y, noise_level) of this mel.
 
@@ -21,6 +33,7 @@ def bind_condition(
         mel: `batch n_mels frames`, on the device of the network, float32.
         guidance: weight w of classifier-free guidance; 0 is the plain network at one call, anything else takes two.
         precision: of the network's arithmetic; the prediction is float32.
+        fast: the engine made of this network for this precision; left out, the network itself is called.
 
     Returns:
         A function that raises ConfigError where a network that is told the index of a step meets a noise level that is
@@ -31,9 +44,9 @@ def bind_condition(
     """
     check_guidance(network, guidance)
     if guidance == 0:
-        return _plain(network, mel, precision)
-    unconditional = _plain(network, network.no_condition(mel), precision)
-    return guided(_plain(network, mel, precision), unconditional, guidance)
+        return _plain(network, mel, precision, fast)
+    unconditional = _plain(network, network.no_condition(mel), precision, fast)
+    return guided(_plain(network, mel, precision, fast), unconditional, guidance)
 
 
 def bind_with_variance(
@@ -78,11 +91,14 @@ def training_schedule(network: WaveGrad) -> NoiseSchedule | None:
     return None if levels is None else NoiseSchedule.from_noise_levels(levels, "training")
 
 
-def _plain(network: WaveGrad, mel: Mel, precision: Precision) -> PredictNoise:
+def _plain(network: WaveGrad, mel: Mel, precision: Precision, fast: Fast | None = None) -> PredictNoise:
     known = training_schedule(network)
+    bound = None if fast is None else fast.engine.bind(mel, fast.frames)
 
     def predict_noise(y: Waveform, noise_level: NoiseLevel) -> Waveform:
         _check_levels(noise_level, known)
+        if bound is not None:
+            return bound(y, noise_level)
         with autocast(y.device, precision):
             return network(y, mel, noise_level).float()
 

@@ -41,6 +41,11 @@ class Ancestral(Sampler):
         """1, of the marginals."""
         return 1
 
+    @property
+    def is_local(self) -> bool:
+        """The analytic variance is a mean."""
+        return self.variance != "analytic"
+
     def _step(self, walk: Walk, y: Waveform, n: int) -> Waveform:
         """y_{n-1} = (y - beta_n / sqrt(1 - alpha_bar_n) epsilon_theta) / sqrt(alpha_n) + sigma_n z, z = 0 at n = 1."""
         predicted, v = walk.predict_at(y, walk.alpha_bars[n], n)

@@ -38,6 +38,11 @@ class PredictorCorrector(Sampler):
         """How often the network is called: N + M (N - 1)."""
         return schedule.n_steps + self.n_corrections * (schedule.n_steps - 1)
 
+    @property
+    def is_local(self) -> bool:
+        """The size of a Langevin step comes from norms."""
+        return False
+
     def _step(self, walk: Walk, y: Waveform, n: int) -> Waveform:
         """Predict level n - 1, then correct there (Song et al. 2021, Algorithm 3)."""
         y = Ancestral()._step(walk, y, n)

@@ -39,6 +39,12 @@ class Sampler(ABC):
         """p: halving all steps (in log-SNR) divides the error at level 1 by 2^p. Of the path where the sampler is
         deterministic, of the marginal variance (weak order) where it is not. None: it does not vanish."""
 
+    @property
+    def is_local(self) -> bool:
+        """Whether a sample of y_{n-1} depends on the prediction near it only, not on means over the whole item: then
+        items of a batch may have different lengths."""
+        return True
+
     def n_calls(self, schedule: NoiseSchedule) -> int:
         """How often the network is called."""
         return schedule.n_steps

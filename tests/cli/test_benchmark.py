@@ -1,0 +1,60 @@
+"""`wavegrad benchmark synthesis`: figures that fit each other."""
+
+import json
+import xml.etree.ElementTree as ET
+
+import pytest
+
+
+def test_the_figures_of_a_row_fit_each_other(run, model, tmp_path):
+    out = tmp_path / "speed.json"
+    command = ("benchmark", "synthesis", "--model", model, "--seconds", "0.1,0.05", "--runs", 2, "--steps", 2)
+    result = run(*command, "--out", out, "--device", "cpu")
+    assert result.code == 0, result.err
+    table = json.loads(out.read_text())
+    assert [(row["seconds"], row["engine"]) for row in table["rows"]] == [
+        (0.1, "fast"),
+        (0.1, "reference"),
+        (0.05, "fast"),
+        (0.05, "reference"),
+    ]
+    for row in table["rows"]:
+        assert row["real_time_factor"] * row["throughput"] == pytest.approx(1)
+        assert row["real_time_factor"] == pytest.approx(row["latency_s"] / (round(row["seconds"] * 80) / 80))
+        assert row["share_of_matrix_rate"] == pytest.approx(row["gmac_per_s"] / row["matrix_gmac_per_s"])
+        assert row["peak_memory_mb"] > 10
+    assert table["rows"][1]["ratio_to_reference"] == 1
+    assert table["rows"][0]["gmac"] < table["rows"][1]["gmac"]
+    assert table["machine"]["threads"] == 1
+    texts = [element.text for element in ET.parse(tmp_path / "speed.svg").iter("{http://www.w3.org/2000/svg}text")]
+    assert len(texts) == 1 + 2 * 4
+    assert len(result.out.splitlines()) == 4
+
+
+def test_random_weights_of_a_preset(run):
+    result = run(
+        *("benchmark", "synthesis", "--network", "tiny", "--engine", "fast", "--seconds", "0.05", "--runs", 1),
+        *("--batch", 2, "--device", "cpu"),
+    )
+    assert result.code == 0, result.err
+    assert result.out.startswith("tiny, 6 steps, 2 x 0.05 s, float32, fast: real-time factor ")
+    assert "reference" not in result.out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--steps", "six"), "--steps is 'six'; whole numbers above 0"),
+        (("--batch", "1.5"), "--batch is '1.5'; whole numbers above 0"),
+        (("--seconds", "0"), "--seconds is '0'; numbers above 0"),
+        (("--engine", "fats"), "unknown engine 'fats': did you mean 'fast'"),
+        (("--dtype", "float8"), "unknown dtype 'float8'"),
+        (("--network", "bsae"), "unknown network 'bsae': did you mean 'base'"),
+        (("--network", "tiny", "--model", "m"), "--network and --model exclude each other"),
+        (("--out", "nowhere/speed.json"), "there is no folder nowhere"),
+    ],
+)
+def test_mistakes(run, options, message):
+    result = run("benchmark", "synthesis", *options)
+    assert result.code == 2
+    assert message in result.err

@@ -1,0 +1,56 @@
+"""The engine gives the numbers of the network: alone, in company, in every layout."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from tests.inference.conftest import Make, inputs, random_network
+from wavegrad.inference import Engine
+from wavegrad.network import NETWORKS
+
+LAYOUTS = {
+    "paper": {},
+    "large": {"blocks_per_level": 2},
+    "reversed dilations": {"ublock_dilations": ((8, 4, 2, 1),) * 3},
+    "wide first dilation": {"ublock_dilations": ((5, 1, 1, 1), (3, 1, 1, 1), (2, 1, 1, 1))},
+    "nearest": {"downsampling": "nearest"},
+    "linear": {"downsampling": "linear", "upsampling": "linear", "ublock_dilations": ((2, 1, 4, 8),) * 3},
+    "factor 1": {"factors": (5, 3, 1)},
+    "a factor of 7": {"factors": (2, 7, 3)},
+    "normalised mel": {"mel_mean": -5.0, "mel_std": 2.5},
+}
+
+
+@pytest.mark.parametrize("fields", LAYOUTS.values(), ids=LAYOUTS.keys())
+@pytest.mark.parametrize("n_frames", [1, 2, 7, 30])
+def test_the_engine_predicts_what_the_network_predicts(make: Make, fields: dict[str, object], n_frames: int) -> None:
+    network = make(**fields)
+    y, mel, levels = inputs(network, 3, n_frames)
+    predict = Engine.prepare(network).bind(mel)
+    with torch.inference_mode():
+        for level in levels:
+            expected = network(y, mel, level.expand(3))
+            torch.testing.assert_close(predict(y, level.expand(3)), expected, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("fields", LAYOUTS.values(), ids=LAYOUTS.keys())
+def test_items_of_other_lengths_do_not_matter(make: Make, fields: dict[str, object]) -> None:
+    network = make(**fields)
+    hop, frames = network.config.hop_length, [9, 1, 12, 4]
+    y, mel, levels = inputs(network, len(frames), max(frames))
+    with torch.inference_mode():
+        together = Engine.prepare(network).bind(mel, frames)(y, levels[:1].expand(len(frames)))
+        for i, n in enumerate(frames):
+            alone = network(y[i : i + 1, : n * hop], mel[i : i + 1, :, :n], levels[:1])
+            torch.testing.assert_close(together[i : i + 1, : n * hop], alone, rtol=0, atol=1e-10)
+            assert not together[i, n * hop :].any()
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_presets_in_float32(name: str) -> None:
+    network = random_network(replace(NETWORKS[name], mel_mean=-5.0))
+    y, mel, levels = inputs(network, 1, 3)
+    with torch.inference_mode():
+        expected, found = network(y, mel, levels), Engine.prepare(network).bind(mel)(y, levels)
+    assert (found - expected).norm() / expected.norm() < 1e-5

@@ -1,0 +1,250 @@
+"""`wavegrad benchmark`: what the machine makes of it."""
+
+import itertools
+import json
+import os
+import platform
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from wavegrad.cli.options import Device, Model, Threads, set_threads
+from wavegrad.errors import ConfigError, unknown
+
+if TYPE_CHECKING:
+    from wavegrad.device import Precision
+    from wavegrad.vocoder import Vocoder
+
+benchmark = typer.Typer(no_args_is_help=True, help="Measure speed.")
+
+
+@dataclass(frozen=True)
+class Case:
+    """What one row is about."""
+
+    network: str
+    steps: int
+    batch: int
+    seconds: float
+    dtype: "Precision"
+
+
+@dataclass(frozen=True)
+class Row:
+    """Figures of one case with one engine; all rows of a case were measured in turn."""
+
+    network: str
+    engine: str
+    dtype: str
+    steps: int
+    batch: int
+    seconds: float
+    """Length of each item."""
+    first_call_s: float
+    """With the preparation of the engine."""
+    latency_s: float
+    """From the call to the audio, median: a call gives all its audio at once."""
+    slowest_s: float
+    real_time_factor: float
+    """Seconds of computing for each second of audio."""
+    throughput: float
+    """Seconds of audio for each second of computing."""
+    ratio_to_reference: float | None
+    """Time over that of the network as it was trained, run by run; None where that was not measured."""
+    gmac: float
+    """Counted multiply-accumulates of a call, 10^9."""
+    gmac_per_s: float
+    matrix_gmac_per_s: float
+    """What a product of large matrices of this dtype did in the same run."""
+    share_of_matrix_rate: float
+    peak_memory_mb: float
+    """GPU: of this case. CPU: of the process up to here."""
+
+
+@benchmark.callback()
+def _several() -> None:
+    """Keeps `synthesis` a command of its own while it is the only one."""
+
+
+@benchmark.command()
+def synthesis(
+    network: Annotated[
+        str | None, typer.Option(help="Presets with random weights, with commas; left out: a model with its weights.")
+    ] = None,
+    model: Model = None,
+    steps: Annotated[str, typer.Option(help="Numbers of refinement steps, with commas between them.")] = "6",
+    batch: Annotated[str, typer.Option(help="Batch sizes.")] = "1",
+    seconds: Annotated[str, typer.Option(help="Lengths of the utterances, s.")] = "5",
+    dtype: Annotated[str, typer.Option(help="Precisions of the network: float32, bfloat16, float16.")] = "float32",
+    engine: Annotated[str, typer.Option(help="fast, reference (the network as trained), or both.")] = "fast,reference",
+    runs: Annotated[int, typer.Option(help="Measured calls of each kind, after one to warm up.", min=1)] = 5,
+    device: Device = "auto",
+    threads: Threads = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="JSON file; a picture, .svg, goes beside it.")] = None,
+) -> None:
+    """Time synthesis, every combination of the options.
+
+    The engines take turns with each other and with a product of large matrices: quote the ratios, not the seconds, from
+    a machine that has other work.
+    """
+    if out is not None and not out.resolve().parent.is_dir():
+        raise ConfigError(f"{out}: there is no folder {out.parent}")
+    if network is not None and model is not None:
+        raise ConfigError("--network and --model exclude each other: a preset has random weights, a model its own")
+    engines = _names("engine", engine, ("fast", "reference"))
+    dtypes = _names("dtype", dtype, ("float32", "bfloat16", "float16"))
+    shapes = list(itertools.product(_numbers("steps", steps), _numbers("batch", batch), _numbers("seconds", seconds)))
+    set_threads(threads)
+    from wavegrad.device import choose_device
+
+    where = choose_device(device)
+    rows = []
+    for name, vocoder in _vocoders(network, model):
+        placed = vocoder.to(where)
+        for (n_steps, n_items, length), precision in itertools.product(shapes, dtypes):
+            case = Case(name, int(n_steps), int(n_items), length, precision)  # type: ignore[arg-type]
+            measured = _measure(case, placed, engines, runs)
+            rows += measured
+            for row in measured:
+                typer.echo(_line(row))
+    if out is not None:
+        _write(out, _machine(where.type), rows)
+
+
+def _vocoders(network: str | None, model: str | None) -> "Iterator[tuple[str, Vocoder]]":
+    import torch
+
+    from wavegrad.audio import mel_preset
+    from wavegrad.network import WaveGrad, network_preset
+    from wavegrad.vocoder import Vocoder
+
+    if network is None:
+        yield model or "default model", Vocoder.from_pretrained(model)
+        return
+    for name in network.split(","):
+        random = WaveGrad(network_preset(name))
+        torch.nn.init.zeros_(random.output_conv.weight)  # random refinement would diverge; the work is the same
+        yield name, Vocoder(mel_preset("wavegrad-24k"), random)
+
+
+def _measure(case: Case, vocoder: "Vocoder", engines: list[str], n_runs: int) -> list[Row]:
+    """One row for each engine."""
+    import torch
+
+    from wavegrad.inference.engine import DTYPES
+    from wavegrad.inference.operations import count_operations
+    from wavegrad.inference.speed import forget_peak, matrix_product, peak_memory_bytes, time_in_turn
+
+    device, rate, hop = vocoder.device, vocoder.sample_rate, vocoder.hop_length
+    n_frames = max(round(case.seconds * rate / hop), 1)
+    mel = vocoder.mel(torch.randn(case.batch, n_frames * hop, generator=torch.Generator().manual_seed(0)) * 0.1)
+    schedule = vocoder.find_schedule(case.steps)
+
+    def call(engine: str) -> object:
+        return vocoder(mel, schedule, precision=case.dtype, engine=engine)  # type: ignore[arg-type]
+
+    product, matrix_macs = matrix_product(device, DTYPES[case.dtype])
+    calls = {name: (lambda name=name: call(name)) for name in engines} | {"matrix": product}
+    forget_peak(device)
+    times = time_in_turn(calls, n_runs, device)
+    counted, audio_s = count_operations(vocoder.network.config, rate), case.batch * n_frames * hop / rate
+    matrix_rate = matrix_macs / times["matrix"].median / 1e9
+    rows = []
+    for name in engines:
+        macs = audio_s * (counted.total(case.steps) if name == "fast" else case.steps * counted.network) / 1e9
+        median = times[name].median
+        rows.append(
+            Row(
+                case.network,
+                name,
+                case.dtype,
+                case.steps,
+                case.batch,
+                case.seconds,
+                times[name].first,
+                median,
+                max(times[name].runs),
+                median / audio_s,
+                audio_s / median,
+                times[name].ratio(times["reference"]) if "reference" in times else None,
+                macs,
+                macs / median,
+                matrix_rate,
+                macs / median / matrix_rate,
+                peak_memory_bytes(device) / 1e6,
+            )
+        )
+    return rows
+
+
+def _line(row: Row) -> str:
+    ratio = "" if row.ratio_to_reference is None else f", {row.ratio_to_reference:.2f} x the reference's time"
+    return (
+        f"{_name(row)}: real-time factor {row.real_time_factor:.3f}{ratio}, "
+        f"{row.share_of_matrix_rate:.0%} of the matrix rate ({row.matrix_gmac_per_s:.0f} GMAC/s)"
+    )
+
+
+def _name(row: Row) -> str:
+    return f"{row.network}, {row.steps} steps, {row.batch} x {row.seconds:g} s, {row.dtype}, {row.engine}"
+
+
+def _machine(device: str) -> dict[str, object]:
+    """What the figures are about."""
+    import torch
+
+    from wavegrad import __version__
+
+    name = torch.cuda.get_device_name() if device == "cuda" else _processor()
+    return {
+        "device": device,
+        "name": name,
+        "threads": torch.get_num_threads(),
+        "cores": os.cpu_count(),
+        "load": os.getloadavg()[0],
+        "torch": torch.__version__,
+        "wavegrad": __version__,
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())
+
+
+def _write(out: Path, machine: dict[str, object], rows: list[Row]) -> None:
+    """JSON and picture, each whole or not at all."""
+    from wavegrad.cli.speed_chart import speed_chart
+
+    table = {"machine": machine, "rows": [asdict(row) for row in rows]}
+    bars = [(_name(row), row.real_time_factor) for row in rows]
+    title = f"Real-time factor on {machine['name']}, {machine['threads']} threads"
+    for path, text in ((out, json.dumps(table, indent=1) + "\n"), (out.with_suffix(".svg"), speed_chart(title, bars))):
+        temporary = path.with_name(path.name + ".part")
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, path)
+
+
+def _names(kind: str, text: str, allowed: tuple[str, ...]) -> list[str]:
+    for name in text.split(","):
+        if name not in allowed:
+            raise ConfigError(unknown(kind, name, allowed))
+    return text.split(",")
+
+
+def _numbers(option: str, text: str) -> list[float]:
+    try:
+        numbers = [float(number) for number in text.split(",")]
+    except ValueError:
+        numbers = [0.0]
+    if min(numbers) <= 0 or (option != "seconds" and any(n != int(n) for n in numbers)):
+        kind = "numbers" if option == "seconds" else "whole numbers"
+        raise ConfigError(f"--{option} is {text!r}; {kind} above 0 with commas between them are expected")
+    return numbers

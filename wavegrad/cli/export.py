@@ -1,0 +1,83 @@
+"""`wavegrad export`: a model for other runtimes."""
+
+import importlib.util
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from wavegrad.cli.options import Model
+from wavegrad.errors import ConfigError
+
+if TYPE_CHECKING:
+    from wavegrad.diffusion.schedule import NoiseSchedule
+    from wavegrad.vocoder import Vocoder
+
+
+def export(
+    onnx: Annotated[Path | None, typer.Option(help="ONNX file to write.")] = None,
+    program: Annotated[Path | None, typer.Option(help="torch.export program (.pt2) of the network to write.")] = None,
+    part: Annotated[
+        Literal["sampler", "network"],
+        typer.Option(help="Of the ONNX file: mel and noise to audio, all steps; or a single call of the network."),
+    ] = "sampler",
+    model: Model = None,
+    steps: Annotated[int | None, typer.Option(help="Refinement steps of the sampler.", min=1)] = None,
+    schedule: Annotated[str | None, typer.Option(help="Its noise schedule: a name or a JSON file.")] = None,
+) -> None:
+    """Write a model for onnxruntime, or for what reads torch.export programs. Any batch, any length.
+
+    Needs the extra for ONNX: pip install 'wavegrad-vocoder[onnx]'.
+    """
+    targets = [path for path in (onnx, program) if path is not None]
+    if not targets:
+        raise ConfigError("nothing to write; name a file with --onnx or --program")
+    if steps is not None and schedule is not None:
+        raise ConfigError("--steps and --schedule exclude each other: a schedule has its number of steps")
+    if onnx is not None and importlib.util.find_spec("onnx") is None:
+        raise ConfigError("onnx not installed; pip install 'wavegrad-vocoder[onnx]'")
+    for path in targets:
+        if not path.resolve().parent.is_dir():
+            raise ConfigError(f"{path}: there is no folder {path.parent}")
+    from wavegrad.vocoder import Vocoder
+
+    vocoder = Vocoder.from_pretrained(model)
+    if onnx is not None:
+        _write_onnx(onnx, part, vocoder, _schedule(schedule, steps))
+    if program is not None:
+        _write_program(program, vocoder)
+
+
+def _schedule(name_or_file: str | None, steps: int | None) -> "NoiseSchedule | str | int | None":
+    from wavegrad.diffusion.schedule import NoiseSchedule
+
+    if name_or_file is not None and name_or_file.endswith(".json"):
+        return NoiseSchedule.load(name_or_file)
+    return name_or_file if name_or_file is not None else steps
+
+
+def _write_onnx(
+    path: Path,
+    part: Literal["sampler", "network"],
+    vocoder: "Vocoder",
+    schedule: "NoiseSchedule | str | int | None",
+) -> None:
+    from wavegrad.export.onnx import network_step, sampler
+
+    content = sampler(vocoder, schedule) if part == "sampler" else network_step(vocoder)
+    temporary = path.with_name(path.name + ".part")
+    temporary.write_bytes(content)
+    os.replace(temporary, path)
+    typer.echo(f"{path}: {part}, {len(content) / 1e6:.1f} MB")
+
+
+def _write_program(path: Path, vocoder: "Vocoder") -> None:
+    import torch
+
+    from wavegrad.export.program import network_program
+
+    temporary = path.with_name(path.stem + ".part.pt2")  # torch wants the suffix
+    torch.export.save(network_program(vocoder.network), temporary)
+    os.replace(temporary, path)
+    typer.echo(f"{path}: network, {path.stat().st_size / 1e6:.1f} MB")

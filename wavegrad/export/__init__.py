@@ -1,0 +1,1 @@
+"""A vocoder for other runtimes."""

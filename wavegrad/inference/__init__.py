@@ -1,0 +1,6 @@
+"""The fast way to run a sampler over a network."""
+
+from wavegrad.inference.engine import Engine
+from wavegrad.inference.memory import MemoryWarning, in_smaller_batches
+
+__all__ = ["Engine", "MemoryWarning", "in_smaller_batches"]

@@ -1,0 +1,116 @@
+"""UBlock and DBlock with prepared weights."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from wavegrad.inference.ends import Ends
+from wavegrad.inference.film import Film, modulated
+from wavegrad.inference.layers import Convolution, Linear, Rows, RowsOut, activate_, activated
+from wavegrad.inference.upsampled_conv import UpsampledConvolution
+from wavegrad.network.conv import Conv, Resampling, downsample, upsample
+from wavegrad.network.dblock import DBlock, Downsampling
+from wavegrad.network.ublock import UBlock
+
+
+@dataclass(frozen=True)
+class Started:
+    """What a UBlock makes of its input before the first FiLM."""
+
+    h: Float[Tensor, "batch time_out channels"]
+    """Output of the first convolution."""
+    residual: Float[Tensor, "batch time channels"]
+    """Of the residual branch, at the low rate."""
+
+
+@dataclass(frozen=True)
+class PreparedUBlock:
+    """A UBlock whose first convolution and residual branch are computed before the upsampling.
+
+    Both depend on the input alone, not on FiLM: `start` is what the first UBlock does once for each utterance.
+    """
+
+    residual: Linear
+    first: UpsampledConvolution | Convolution
+    convs: tuple[Convolution, Convolution, Convolution]
+    factor: int
+    mode: Resampling
+    slope: float
+
+    @classmethod
+    def prepare(cls, block: UBlock, dtype: torch.dtype) -> "PreparedUBlock":
+        """From a block of the network."""
+        first, *others = _convs(block.convs)
+        conv_2, conv_3, conv_4 = (Convolution.prepare(conv, dtype) for conv in others)
+        return cls(
+            Linear.prepare(block.residual, dtype),
+            UpsampledConvolution.prepare(first, block.factor, block.mode, dtype)
+            if block.factor > 1
+            else Convolution.prepare(first, dtype),
+            (conv_2, conv_3, conv_4),
+            block.factor,
+            block.mode,
+            block.slope,
+        )
+
+    def start(self, x: Rows, ends: Ends, ends_out: Ends) -> Started:
+        """What needs no FiLM; `x` is zero beyond the ends."""
+        a = activated(x, self.slope)
+        h = self.first(a) if isinstance(self.first, Convolution) else self.first(a, ends, ends_out)
+        return Started(h, ends.hold_(self.residual(x)))
+
+    def finish(self, started: Started, film: Film, ends: Ends) -> RowsOut:
+        """The rest, from what `start` gave; the result is zero beyond the ends."""
+        conv_2, conv_3, conv_4 = self.convs
+        h = conv_2(modulated(started.h, film, self.slope, ends))
+        self._add_upsampled_(h, started.residual)
+        u = conv_3(modulated(h, film, self.slope, ends))
+        u = conv_4(modulated(u, film, self.slope, ends))
+        return ends.clear_(u.add_(h))
+
+    def _add_upsampled_(self, h: RowsOut, residual: Rows) -> None:
+        if self.mode == "nearest":
+            h.unflatten(1, (-1, self.factor)).add_(residual[:, :, None])
+        else:
+            h.add_(upsample(residual.transpose(1, 2), self.factor, self.mode).transpose(1, 2))
+
+
+@dataclass(frozen=True)
+class PreparedDBlock:
+    """A DBlock whose residual convolution comes after the downsampling: the two commute."""
+
+    residual: Linear
+    convs: tuple[Convolution, ...]
+    factor: int
+    mode: Downsampling
+    slope: float
+
+    @classmethod
+    def prepare(cls, block: DBlock, dtype: torch.dtype) -> "PreparedDBlock":
+        """From a block of the network."""
+        convs = tuple(Convolution.prepare(conv, dtype) for conv in _convs(block.convs))
+        return cls(Linear.prepare(block.residual, dtype), convs, block.factor, block.mode, block.slope)
+
+    def __call__(self, x: Rows, ends_out: Ends) -> RowsOut:
+        """`batch time n_in` -> `batch time/factor n_out`; zero beyond the ends if `x` is."""
+        low = self._downsampled(x)
+        h = activated(x if self.mode == "strided" else low, self.slope)
+        for conv in self.convs[:-1]:
+            h = activate_(conv(h), self.slope, ends_out)
+        return ends_out.clear_(self.convs[-1](h).add_(self.residual(low)))
+
+    def _downsampled(self, x: Rows) -> RowsOut:
+        if self.factor == 1:
+            return x
+        folded = x.unflatten(1, (-1, self.factor))
+        if self.mode == "strided":
+            return folded.mean(2)
+        if self.mode == "nearest":
+            return folded[:, :, 0].contiguous()
+        return downsample(x.transpose(1, 2), self.factor, self.mode).transpose(1, 2).contiguous()
+
+
+def _convs(modules: nn.ModuleList) -> list[Conv]:
+    return [module for module in modules if isinstance(module, Conv)]

@@ -1,0 +1,91 @@
+"""The fast engine: a network prepared once, bound to a mel, called by any sampler."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+
+from wavegrad.device import Precision
+from wavegrad.inference.graphs import GraphCache, bucket, cuda_graph
+from wavegrad.inference.prepared import PreparedNetwork
+from wavegrad.network import WaveGrad
+from wavegrad.shapes import Mel, NoiseLevel, PredictNoise, Waveform
+
+DTYPES: dict[Precision, torch.dtype] = {
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
+
+
+@dataclass(frozen=True)
+class Engine:
+    """The network of a vocoder, rewritten for inference: the same numbers to rounding, fewer operations.
+
+    What changes and why the result does not: `UpsampledConvolution` (products before the upsampling), `PreparedFiLM`
+    (the noise level as a bias), `PreparedDBlock` (1x1 after the downsampling), `Condition` (the mel's part, once). Each
+    has its equality test. On a GPU the calls are replayed from CUDA graphs.
+    """
+
+    network: PreparedNetwork
+    graphs: GraphCache | None = None
+    """None: every call is launched kernel by kernel."""
+
+    @classmethod
+    def prepare(cls, network: WaveGrad, precision: Precision = "float32", n_graphs: int = 8) -> "Engine":
+        """Copy and lay out the weights, on the device that they are on.
+
+        Args:
+            network: left as it is; later changes to it do not reach the engine.
+            precision: of the arithmetic; a float64 network stays in float64 where float32 is asked for.
+            n_graphs: CUDA graphs that are kept, on a GPU; 0 for none.
+        """
+        weight = next(network.parameters())
+        double = weight.dtype == torch.float64 and precision == "float32"
+        prepared = PreparedNetwork.prepare(network, torch.float64 if double else DTYPES[precision])
+        return cls(prepared, GraphCache(n_graphs, cuda_graph) if weight.is_cuda and n_graphs > 0 else None)
+
+    def bind(self, mel: Mel, frames: Sequence[int] | None = None) -> PredictNoise:
+        """epsilon_theta(y, noise_level) for a mel.
+
+        Args:
+            mel: `batch n_mels frames`; beyond the end of an item any finite values.
+            frames: of each item, at most the length of the batch; left out, all are of that length. Each item gets what
+                it would get alone; beyond its end the prediction is zero.
+
+        Returns:
+            A function of `batch time` and ` batch`, all of one noise level, as samplers have it.
+
+        Raises:
+            ValueError: the lengths of `y` and `mel` do not belong together, or (when called) several noise levels.
+        """
+        n_items, _, n_frames = mel.shape
+        frames = [n_frames] * n_items if frames is None else list(frames)
+        if len(frames) != n_items or max(frames) > n_frames or min(frames) < 1:
+            raise ValueError(f"{frames} frames do not belong to a batch of {n_items} x {n_frames}")
+        hop = self.network.config.hop_length
+        ragged = min(frames) < n_frames
+        padding = 0 if self.graphs is None else bucket(n_frames + 1) - n_frames  # so that there always are masks
+        condition = self.network.condition(F.pad(mel, (0, padding)), self.network.ends(frames, n_frames + padding))
+
+        def predict_noise(y: Waveform, noise_level: NoiseLevel) -> Waveform:
+            if y.shape != (n_items, n_frames * hop):
+                raise ValueError(f"y is {tuple(y.shape)}, the mel was bound for {(n_items, n_frames * hop)}")
+            if len(set(noise_level.tolist())) > 1:
+                raise ValueError(f"noise levels {noise_level.tolist()}; the engine takes one for the whole batch")
+            if self.graphs is None:
+                predicted = self.network.step(y, condition, self.network.levels(noise_level[:1]))
+            else:
+                padded = F.pad(y, (0, padding * hop))
+                predicted = self.graphs.step(self.network, padded, noise_level[:1], condition)[:, : n_frames * hop]
+            if ragged:
+                predicted = predicted.where(_inside(frames, y, hop), 0.0)
+            return predicted.to(y.dtype)
+
+        return predict_noise
+
+
+def _inside(frames: Sequence[int], y: Waveform, hop: int) -> torch.Tensor:
+    lengths = torch.tensor(frames, device=y.device) * hop
+    return torch.arange(y.shape[1], device=y.device) < lengths[:, None]

@@ -1,0 +1,77 @@
+"""FiLM with the noise level folded into a bias."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from wavegrad.inference.ends import Ends
+from wavegrad.inference.layers import Convolution, Rows, activate_
+from wavegrad.network.film import FiLM
+from wavegrad.network.noise_embedding import NoiseEmbedding
+
+OneLevel = Float[Tensor, "1"]
+"""sqrt(alpha_bar) of a whole batch."""
+Film = Float[Tensor, "batch time scale_and_shift"]
+"""gamma and xi of every position, in this order along the channels."""
+
+
+@dataclass(frozen=True)
+class LevelBias:
+    """What one noise level adds to the output of a FiLM."""
+
+    inside: Float[Tensor, " channels"]
+    """Bias of the output convolution: its own, and all taps times the embedding."""
+    first: Float[Tensor, " channels"]
+    """What is too much at the first position, where the left tap finds no embedding."""
+    last: Float[Tensor, " channels"]
+    """What is too much at the last one."""
+
+
+@dataclass(frozen=True)
+class PreparedFiLM:
+    """conv(h + PE) = conv(h) + conv(PE), and PE is the same at every position: conv(PE) is a constant but at the
+    ends."""
+
+    input: Convolution
+    output: Convolution
+    taps: Float[Tensor, "kernel n_out n_hidden"]
+    """Weights of the output convolution in the precision of the model: the embedding is never rounded to less."""
+    bias: Float[Tensor, " n_out"]
+    embedding: NoiseEmbedding
+    slope: float
+
+    @classmethod
+    def prepare(cls, film: FiLM, dtype: torch.dtype) -> "PreparedFiLM":
+        """From a layer of the network."""
+        output = film.output
+        assert output.bias is not None
+        taps = output.weight.detach().permute(2, 0, 1).clone()
+        return cls(
+            Convolution.prepare(film.input, dtype),
+            Convolution.prepare(output, dtype),
+            taps,
+            output.bias.detach().clone(),
+            film.embedding,
+            film.activation.negative_slope,
+        )
+
+    def at(self, noise_level: OneLevel) -> LevelBias:
+        """The constant for a noise level."""
+        left, middle, right = self.taps @ self.embedding(noise_level)[0].to(self.taps.dtype)
+        dtype = self.output.weight.dtype
+        return LevelBias((self.bias + left + middle + right).to(dtype), left.to(dtype), right.to(dtype))
+
+    def __call__(self, x: Rows, level: LevelBias, ends: Ends) -> Film:
+        """Scale and shift; `x` is zero beyond the ends."""
+        out = self.output(activate_(self.input(x), self.slope, ends), level.inside)
+        out[:, 0] -= level.first
+        ends.subtract_at_last_(out, level.last)
+        return out
+
+
+def modulated(x: Rows, film: Film, slope: float, ends: Ends) -> Rows:
+    """LeakyReLU(gamma x + xi), ready for a convolution."""
+    scale, shift = film.chunk(2, dim=2)
+    return activate_(torch.addcmul(shift, scale, x), slope, ends)

@@ -1,0 +1,83 @@
+"""Layers with weights that were prepared once.
+
+Inside the engine a feature is `batch time channels`, contiguous: 1x1 convolutions are matrix products, the phases of an
+upsampled signal lie side by side, and oneDNN sees its channels-last layout without a copy.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from wavegrad.inference.ends import Ends
+from wavegrad.network.conv import Conv
+
+Rows = Float[Tensor, "batch time channels"]
+"""A Feature with time before channels."""
+RowsOut = Float[Tensor, "batch time_out channels_out"]
+"""What a layer makes of Rows."""
+
+
+@dataclass(frozen=True)
+class Linear:
+    """A convolution of kernel 1: the matrix product of every position.
+
+    Never oneDNN's convolution: its bfloat16 1x1 kernel was seen to be wrong (10 dB) over exactly five positions.
+    """
+
+    weight: Float[Tensor, "n_out n_in"]
+    bias: Float[Tensor, " n_out"]
+
+    @classmethod
+    def prepare(cls, conv: Conv, dtype: torch.dtype) -> "Linear":
+        """From a convolution of kernel 1."""
+        return cls(conv.weight.detach()[:, :, 0].to(dtype, copy=True), bias_of(conv).to(dtype, copy=True))
+
+    def __call__(self, x: Rows) -> RowsOut:
+        return F.linear(x, self.weight, self.bias)
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """A convolution with zeros beyond both ends; with a stride it gives one position for each `stride`."""
+
+    weight: Float[Tensor, "n_out n_in 1 kernel"]
+    bias: Float[Tensor, " n_out"]
+    padding: int
+    dilation: int
+    stride: int
+
+    @classmethod
+    def prepare(cls, conv: Conv, dtype: torch.dtype) -> "Convolution":
+        """From a layer of the network, the weights laid out for oneDNN and cuDNN."""
+        weight = conv.weight.detach()[:, :, None].to(dtype, copy=True, memory_format=torch.channels_last)
+        return cls(weight, bias_of(conv).to(dtype, copy=True), int(conv.padding[0]), conv.dilation[0], conv.stride[0])
+
+    def __call__(self, x: Rows, bias: Tensor | None = None) -> RowsOut:
+        y = F.conv2d(
+            x.transpose(1, 2).unsqueeze(2),
+            self.weight,
+            self.bias if bias is None else bias,
+            stride=(1, self.stride),
+            padding=(0, self.padding),
+            dilation=(1, self.dilation),
+        )
+        return y.squeeze(2).transpose(1, 2).contiguous()
+
+
+def bias_of(conv: Conv) -> Float[Tensor, " n_out"]:
+    """Every convolution of the network has one."""
+    assert conv.bias is not None
+    return conv.bias.detach()
+
+
+def activate_(x: Rows, slope: float, ends: Ends) -> Rows:
+    """LeakyReLU in place, and zeros beyond the ends: ready for a convolution."""
+    return ends.clear_(F.leaky_relu_(x, slope))
+
+
+def activated(x: Rows, slope: float) -> Rows:
+    """LeakyReLU of a feature that is needed as it is, too; zeros stay zeros."""
+    return F.leaky_relu(x, slope)

@@ -1,0 +1,73 @@
+"""Measuring speed: calls in turn, so that a machine whose speed drifts is fair to all of them."""
+
+import statistics
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+
+MATRIX_SIZE = {"cpu": 2048, "cuda": 8192}
+"""Rows and columns of the matrices whose product gives the rate."""
+
+
+@dataclass(frozen=True)
+class Times:
+    """Seconds of some repetitions of a call."""
+
+    first: float
+    """The first call, with all that is prepared or warmed up in it."""
+    runs: tuple[float, ...]
+    """The calls after it."""
+
+    @property
+    def median(self) -> float:
+        """Of the calls after the first."""
+        return statistics.median(self.runs)
+
+    def ratio(self, other: "Times") -> float:
+        """Median of the ratios run by run: neighbours in time, so the machine was the same for both."""
+        return statistics.median(a / b for a, b in zip(self.runs, other.runs, strict=True))
+
+
+def time_in_turn(calls: Mapping[str, Callable[[], object]], n_runs: int, device: torch.device) -> dict[str, Times]:
+    """Each call once to warm up, then all of them in turn, `n_runs` times."""
+    first = {name: _seconds(call, device) for name, call in calls.items()}
+    runs: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(n_runs):
+        for name, call in calls.items():
+            runs[name].append(_seconds(call, device))
+    return {name: Times(first[name], tuple(runs[name])) for name in calls}
+
+
+def matrix_product(device: torch.device, dtype: torch.dtype) -> tuple[Callable[[], object], float]:
+    """A product of two square matrices, and the multiply-accumulates in it: what the machine can do at best."""
+    n = MATRIX_SIZE[device.type]
+    generator = torch.Generator().manual_seed(0)
+    a, b = (torch.randn(n, n, generator=generator).to(device, dtype) for _ in range(2))
+    return lambda: a @ b, float(n**3)
+
+
+def peak_memory_bytes(device: torch.device) -> int:
+    """GPU: most memory allocated since `forget_peak`. CPU: most that this process had resident since it started."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    import resource  # not on Windows
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def forget_peak(device: torch.device) -> None:
+    """Count the peak anew, where that is possible."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+def _seconds(call: Callable[[], object], device: torch.device) -> float:
+    began = time.perf_counter()
+    call()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - began

@@ -1,0 +1,80 @@
+"""Convolution of an upsampled signal, its products taken before the upsampling.
+
+Upsampling acts on time and each tap of a convolution on channels, so the two commute: conv(up(x)) is the sum over taps
+k of up(W_k x), shifted by (k - 1) d. The products run at the low rate: `factor` times fewer of them.
+"""
+
+from dataclasses import dataclass
+from itertools import groupby
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from wavegrad.inference.ends import Ends
+from wavegrad.inference.layers import Rows, RowsOut, bias_of
+from wavegrad.network.conv import Conv, Resampling, upsample
+
+
+@dataclass(frozen=True)
+class UpsampledConvolution:
+    """conv(upsample(x)) for a convolution of three taps."""
+
+    weight: Float[Tensor, "taps_of_n_out n_in"]
+    """The taps below each other."""
+    bias: Float[Tensor, " taps_of_n_out"]
+    """That of the convolution, with the middle tap: the only one that never reaches beyond an end."""
+    factor: int
+    dilation: int
+    mode: Resampling
+
+    @classmethod
+    def prepare(cls, conv: Conv, factor: int, mode: Resampling, dtype: torch.dtype) -> "UpsampledConvolution":
+        """From the first convolution of a UBlock."""
+        weight = conv.weight.detach().permute(2, 0, 1).flatten(0, 1).to(dtype).contiguous()
+        bias = torch.cat([torch.zeros_like(bias_of(conv)), bias_of(conv), torch.zeros_like(bias_of(conv))])
+        return cls(weight, bias.to(dtype), factor, conv.dilation[0], mode)
+
+    def __call__(self, x: Rows, ends: Ends, ends_out: Ends) -> RowsOut:
+        """`batch time n_in` -> `batch time*factor n_out`; `x` is zero beyond the ends."""
+        taps = F.linear(x, self.weight, self.bias).unflatten(2, (3, -1))
+        return self._phases(taps) if self.mode == "nearest" else self._shifted(taps, ends, ends_out)
+
+    def _phases(self, taps: Float[Tensor, "batch time taps channels"]) -> RowsOut:
+        """Repeated values: output `factor * i + phase` adds one low-rate value of each tap, and phases between the
+        borders of a repeat add the same three."""
+        left, middle, right = taps.unbind(2)
+        n_batch, n_time, n_out = middle.shape
+        out = taps.new_empty(n_batch, n_time, self.factor, n_out)
+        for (before, after), phases in groupby(range(self.factor), self._frames_read):
+            first, *others = phases
+            value = out[:, :, first]
+            _add_(_add_(value.copy_(middle), left, before), right, after)
+            if others:
+                out[:, :, others[0] : others[-1] + 1] = value[:, :, None]
+        return out.flatten(1, 2)
+
+    def _frames_read(self, phase: int) -> tuple[int, int]:
+        """Which low-rate positions the outer taps of an output read, counted from its own."""
+        return (phase - self.dilation) // self.factor, (phase + self.dilation) // self.factor
+
+    def _shifted(self, taps: Float[Tensor, "batch time taps channels"], ends: Ends, ends_out: Ends) -> RowsOut:
+        """Interpolated values: every tap is upsampled, then shifted."""
+        d = self.dilation
+        flat = ends.hold_(taps.flatten(2))
+        up = upsample(flat.transpose(1, 2), self.factor, self.mode).transpose(1, 2).contiguous()
+        left, middle, right = F.pad(ends_out.clear_(up), (0, 0, d, d)).chunk(3, dim=2)
+        n_time = up.shape[1]
+        return left[:, :n_time] + middle[:, d : d + n_time] + right[:, 2 * d :]
+
+
+def _add_(x: Rows, y: Rows, shift: int) -> Rows:
+    """x[t] += y[t + shift] in place, as far as there is one."""
+    if shift == 0:
+        x += y
+    elif shift > 0:
+        x[:, :-shift] += y[:, shift:]
+    else:
+        x[:, -shift:] += y[:, :shift]
+    return x
