@@ -13,7 +13,7 @@ from wavegrad.audio.lapped import lapped
 from wavegrad.audio.mel import MelConfig
 from wavegrad.audio.presets import mel_preset
 from wavegrad.audio.prior import PriorConfig, prior_gains, whiten
-from wavegrad.diffusion import SCHEDULES, NoiseSchedule, Variance, named_schedule
+from wavegrad.diffusion import DDIM, SAMPLERS, SCHEDULES, NoiseSchedule, Variance, default_sampler, named_schedule
 from wavegrad.errors import AudioError, CheckpointError, ConfigError
 from wavegrad.network import WaveGrad, network_preset
 from wavegrad.vocoder import Vocoder, generic_schedule
@@ -184,6 +184,23 @@ def test_schedules_are_found(vocoder: Vocoder) -> None:
         six.find_schedule("bets")
     with pytest.raises(ConfigError, match="must be 1 or more"):
         six.find_schedule(0)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_every_sampler_leads_home_with_an_oracle(vocoder: Vocoder, name: str) -> None:
+    clip = noisy_speech(10 * HOP, 3)[None]
+    oracle = Oracle(whiten(clip, prior_gains(vocoder.mel(clip), MEL, vocoder.prior)))
+    assert (Vocoder(MEL, oracle, vocoder.prior).resynthesize(clip, 6, sampler=name) - clip).abs().max() < 2e-4
+
+
+def test_samplers_by_name_and_value(vocoder: Vocoder, mel: Tensor) -> None:
+    assert torch.equal(vocoder(mel, 3), vocoder(mel, 3, sampler=default_sampler(3)))
+    half = vocoder(mel, 3, sampler="ddim:eta=0.5")
+    assert torch.equal(half, vocoder(mel, 3, sampler=DDIM(eta=0.5)))
+    assert not torch.equal(half, vocoder(mel, 3, sampler="ddim"))
+    assert torch.equal(vocoder(mel, 3, variance="beta"), vocoder(mel, 3, sampler="ancestral:variance=beta"))
+    with pytest.raises(ConfigError, match="give one"):
+        vocoder(mel, 3, sampler="ddim", variance="beta")
 
 
 def test_seeds(vocoder: Vocoder, mel: Tensor) -> None:

@@ -16,7 +16,14 @@ from wavegrad.audio.mel_check import check_mel
 from wavegrad.audio.prior import PriorConfig, colour, prior_gains
 from wavegrad.checkpoint import Model, load_model, resolve_model, save_model
 from wavegrad.device import Precision, autocast
-from wavegrad.diffusion import SCHEDULES, NoiseSchedule, Variance, ancestral_sample, named_schedule
+from wavegrad.diffusion import (
+    SCHEDULES,
+    NoiseSchedule,
+    Sampler,
+    Variance,
+    choose_sampler,
+    named_schedule,
+)
 from wavegrad.errors import AudioError, CheckpointError, ConfigError, unknown
 from wavegrad.network import WaveGrad
 from wavegrad.shapes import Mel, NoiseLevel, PredictNoise, Waveform
@@ -136,7 +143,8 @@ class Vocoder:
         seed: int | Sequence[int] = 0,
         *,
         length: int | Sequence[int] | None = None,
-        variance: Variance = "posterior",
+        sampler: Sampler | str | None = None,
+        variance: Variance | None = None,
         precision: Precision = "float32",
         on_step: Callable[[int, Waveform], None] | None = None,
     ) -> Float[Tensor, "*batch time"]:
@@ -148,7 +156,10 @@ class Vocoder:
                 model's schedule of that length, or else `generic_schedule`); left out, the model's default.
             seed: of the noise. Item i of a batch gets seed + i, or seed[i]: no item depends on its neighbours.
             length: samples to keep, or one number for each item (the shorter ones end in zeros).
-            variance: sigma_n^2 of Algorithm 2: "posterior" is the paper's, "beta" the larger one of DDPM.
+            sampler: a sampler, or the name of one of wavegrad.diffusion.SAMPLERS ("ddim", "ddim:eta=0.5"); left out,
+                `default_sampler` of the number of steps.
+            variance: short for the ancestral sampler with this sigma_n^2: "posterior" is the paper's, "beta" the larger
+                one of DDPM; see `Ancestral`.
             precision: of the network's arithmetic; the waveform being refined is float32 always.
             on_step: called after every step with its number and the (whitened) waveform as it is then.
 
@@ -158,7 +169,8 @@ class Vocoder:
 
         Raises:
             AudioError: a mel that cannot come from the front-end, or a length that it does not have.
-            ConfigError: an unknown schedule, or another number of seeds than items.
+            ConfigError: an unknown schedule or sampler, both a sampler and a variance, or another number of seeds than
+                items.
 
         Warns:
             MelWarning: a mel that hardly comes from the front-end.
@@ -168,14 +180,15 @@ class Vocoder:
         n_samples = batch.shape[2] * self.hop_length
         lengths = _lengths(length, len(batch), n_samples)
         seeds = _seeds(seed, len(batch))
+        chosen = self.find_schedule(schedule)
+        walk = choose_sampler(sampler, variance, chosen.n_steps)
         with torch.inference_mode():
             gains = prior_gains(batch, self.mel_config, self.prior)
-            y_0 = ancestral_sample(
+            y_0 = walk(
                 self._predict_noise(batch, precision),
-                self.find_schedule(schedule),
+                chosen,
                 n_samples,
                 seeds,
-                variance=variance,
                 device=self.device,
                 on_step=on_step,
             )
@@ -199,18 +212,19 @@ class Vocoder:
         schedule: NoiseSchedule | str | int | None = None,
         seed: int | Sequence[int] = 0,
         *,
-        variance: Variance = "posterior",
+        sampler: Sampler | str | None = None,
+        variance: Variance | None = None,
         precision: Precision = "float32",
     ) -> Float[Tensor, "*batch time"]:
         """Waveform -> mel -> waveform of the same length and phase-blind content ("copy synthesis").
 
         Args:
             waveform: `batch time` or `time`, any length from 1 sample on, at `sample_rate`.
-            schedule, seed, variance, precision: as in a call.
+            schedule, seed, sampler, variance, precision: as in a call.
         """
         n_samples = waveform.shape[-1]
         mel = self.mel(F.pad(waveform, (0, -n_samples % self.hop_length)))
-        return self(mel, schedule, seed, length=n_samples, variance=variance, precision=precision)
+        return self(mel, schedule, seed, length=n_samples, sampler=sampler, variance=variance, precision=precision)
 
     def find_schedule(self, schedule: NoiseSchedule | str | int | None = None) -> NoiseSchedule:
         """The schedule that a call with this argument uses.

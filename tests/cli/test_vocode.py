@@ -102,6 +102,21 @@ def test_schedules_by_number_name_and_file(run, model, short, tmp_path):
     assert len(contents) == 3
 
 
+def test_samplers_by_name_and_option(run, model, short, tmp_path):
+    """Options that mean the same make the same audio; others do not."""
+    options = (
+        ("--variance", "beta"),
+        ("--sampler", "ancestral:variance=beta"),
+        ("--eta", 0.5),
+        ("--sampler", "ddim:eta=0.5"),
+    )
+    for i, chosen in enumerate(options):
+        out = tmp_path / f"{i}.wav"
+        assert run("vocode", short, "--out", out, "--model", model, "--steps", 3, *chosen).code == 0
+    a, b, c, d = ((tmp_path / f"{i}.wav").read_bytes() for i in range(4))
+    assert a == b != c == d
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -114,6 +129,11 @@ def test_schedules_by_number_name_and_file(run, model, short, tmp_path):
         (("--device", "cuda"), "no GPU"),
         (("--steps", 0), "greater than or equal to 1"),
         (("--dtype", "int8"), "int8"),
+        (("--sampler", "dimm"), "did you mean 'ddim'"),
+        (("--sampler", "ddim:eta=2"), "must lie between 0 and 1"),
+        (("--sampler", "heun", "--variance", "beta"), "give one"),
+        (("--sampler", "heun", "--eta", 1), "--eta is for ddim alone"),
+        (("--variance", "learned", "--eta", 1), "--eta is for ddim alone"),
     ],
 )
 def test_mistakes_get_one_line_and_exit_code_2(run, model, short, tmp_path, monkeypatch, options, message):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float
     from torch import Tensor
 
+    from wavegrad.diffusion import Sampler
     from wavegrad.diffusion.schedule import NoiseSchedule
     from wavegrad.vocoder import Vocoder
 
@@ -29,9 +30,17 @@ def vocode(
         str | None, typer.Option(help="Noise schedule: a name (`wavegrad models` lists them) or a JSON file.")
     ] = None,
     seed: Seed = 0,
+    sampler: Annotated[
+        str | None,
+        typer.Option(help="Way of refining: ancestral, ddim:eta=0.5, dpm++2m, ...; left out: by number of steps."),
+    ] = None,
     variance: Annotated[
-        Literal["posterior", "beta"], typer.Option(help="Variance of the noise that each step adds.")
-    ] = "posterior",
+        Literal["posterior", "beta", "analytic", "learned"] | None,
+        typer.Option(help="Ancestral sampler with this variance of the noise that each step adds."),
+    ] = None,
+    eta: Annotated[
+        float | None, typer.Option(help="Ddim with this share of the ancestral noise.", min=0, max=1)
+    ] = None,
     device: Device = "auto",
     dtype: Annotated[
         Literal["float32", "bfloat16", "float16"],
@@ -64,7 +73,22 @@ def vocode(
 
     vocoder = Vocoder.from_pretrained(model).to(choose_device(device))
     chosen = vocoder.find_schedule(_schedule(schedule, steps))
-    _vocode_all(jobs, vocoder, chosen, seed, variance, dtype, subtype)
+    _vocode_all(jobs, vocoder, chosen, seed, _sampler(sampler, variance, eta, chosen.n_steps), dtype, subtype)
+
+
+def _sampler(
+    name: str | None,
+    variance: Literal["posterior", "beta", "analytic", "learned"] | None,
+    eta: float | None,
+    n_steps: int,
+) -> "Sampler":
+    from wavegrad.diffusion import choose_sampler
+
+    if eta is not None:
+        if variance is not None or name not in (None, "ddim"):
+            raise ConfigError("--eta is for ddim alone; leave out --variance, and other samplers")
+        name = f"ddim:eta={eta}"
+    return choose_sampler(name, variance, n_steps)
 
 
 def _schedule(name_or_file: str | None, steps: int | None) -> "NoiseSchedule | str | int | None":
@@ -80,7 +104,7 @@ def _vocode_all(
     vocoder: "Vocoder",
     schedule: "NoiseSchedule",
     seed: int,
-    variance: Literal["posterior", "beta"],
+    sampler: "Sampler",
     dtype: Literal["float32", "bfloat16", "float16"],
     subtype: Literal["PCM_16", "PCM_24", "FLOAT"],
 ) -> None:
@@ -104,7 +128,7 @@ def _vocode_all(
                         schedule,
                         seed,
                         length=n_samples,
-                        variance=variance,
+                        sampler=sampler,
                         precision=dtype,
                         on_step=lambda n, y: bar.update() and None,
                     ).cpu()  # waits for the device

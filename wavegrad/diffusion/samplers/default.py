@@ -1,0 +1,34 @@
+"""Which sampler is used when none is asked for."""
+
+from wavegrad.diffusion.samplers.ancestral import Ancestral, Variance
+from wavegrad.diffusion.samplers.dpm_solver import DPMSolver
+from wavegrad.diffusion.samplers.named import named_sampler
+from wavegrad.diffusion.samplers.sampler import Sampler
+from wavegrad.errors import ConfigError
+
+FEW_STEPS = 5
+
+
+def default_sampler(n_steps: int) -> Sampler:
+    """DPM-Solver++ 2M for up to 5 steps, the paper's ancestral sampler for more. Both call the network once a step.
+
+    Measured on the shipped model (the README has the table): from 3 to 5 steps 2M is closer in log-mel distance by 2 to
+    3.5 dB, better in STOI, and in PESQ-WB equal within what clips differ; from 6 on the ancestral sampler has the best
+    PESQ-WB, and the others only the better log-mel distance. With 1 step all are the same.
+    """
+    return DPMSolver(variant="2M") if n_steps <= FEW_STEPS else Ancestral()
+
+
+def choose_sampler(sampler: Sampler | str | None, variance: Variance | None, n_steps: int) -> Sampler:
+    """The sampler that a call with these arguments uses; `variance` is short for the ancestral sampler with it.
+
+    Raises:
+        ConfigError: both a sampler and a variance, or one that does not exist.
+    """
+    if variance is not None:
+        if sampler is not None:
+            raise ConfigError(f"variance {variance!r} and sampler {sampler!r}: give one; ancestral:variance={variance}")
+        return named_sampler(f"ancestral:variance={variance}")
+    if sampler is None:
+        return default_sampler(n_steps)
+    return named_sampler(sampler) if isinstance(sampler, str) else sampler
