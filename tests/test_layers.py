@@ -38,8 +38,11 @@ LAYERS: dict[str, set[str]] = {
 CLI_OUTSIDE_FUNCTIONS = {"errors", "config"}
 """What a command may import before it runs; everything else waits, so that `--help` is fast."""
 
-EXTRAS: dict[str, set[str]] = {"evaluation": {"eval"}, "training": {"train"}, "checkpoint": {"hub"}}
+EXTRAS: dict[str, set[str]] = {"evaluation": {"eval", "eval-large"}, "training": {"train"}, "checkpoint": {"hub"}}
 """The extras of pyproject whose libraries a folder may import, besides the base dependencies."""
+
+IMPORTED_AS = {"visqol_python": "visqol"}
+"""Where a library is not imported by the name it is installed by."""
 
 HEAVY = {"numpy", "soundfile", "soxr", "safetensors", "torch"}
 """Base dependencies that no command may import outside its function."""
@@ -124,10 +127,11 @@ def declared_libraries() -> dict[str, set[str]]:
     """Import names of the base dependencies ("base") and of each extra, as pyproject.toml declares them."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     groups = {"base": project["dependencies"], **project["optional-dependencies"]}
-    return {
-        group: {re.split(r"[\[<>=~! ]", requirement)[0].replace("-", "_") for requirement in requirements}
+    names = {
+        group: [re.split(r"[\[<>=~! ]", requirement)[0].replace("-", "_") for requirement in requirements]
         for group, requirements in groups.items()
     }
+    return {group: {IMPORTED_AS.get(name, name) for name in found} for group, found in names.items()}
 
 
 def test_imports_go_one_way() -> None:

@@ -98,8 +98,6 @@ def test_lengths_that_do_not_belong_together_are_refused(speech):
     for metric in (log_mel_distance, pesq_wb, stoi, silence_difference):
         with pytest.raises(AudioError, match=f"{len(speech) - 2400} samples were generated for {len(speech)}"):
             metric(speech, speech[2400:], 24000)
-    with pytest.raises(AudioError, match="PESQ"):
-        pesq_wb(torch.zeros(24000), torch.zeros(24000), 24000)
 
 
 def test_the_bootstrap_interval_covers_the_mean():

@@ -14,7 +14,7 @@ def test_stoi_of_too_little_sound_is_refused():
     for clip in (noise[:6000], torch.cat((noise[:6000], 1e-6 * noise))):
         with pytest.raises(AudioError, match=r"STOI: less than 0\.4 s"):
             stoi(clip, clip, 24000)
-    with pytest.raises(AudioError, match="STOI: the reference is silent"):
+    with pytest.raises(AudioError, match="the reference is silent"):
         stoi(torch.zeros(24000), noise, 24000)
 
 

@@ -1,24 +1,32 @@
-"""All figures of one clip."""
+"""Figures of one clip."""
+
+from collections.abc import Sequence
 
 from jaxtyping import Float
 from torch import Tensor
 
-from wavegrad.evaluation.log_mel import log_mel_distance
-from wavegrad.evaluation.pesq_wb import pesq_wb
-from wavegrad.evaluation.silence import silence_difference
-from wavegrad.evaluation.stoi import stoi
+from wavegrad.errors import ConfigError
+from wavegrad.evaluation.metric import Metric
+from wavegrad.evaluation.registry import find_metrics
+
+STANDARD = ("log_mel_db", "pesq_wb", "stoi", "silence_db")
+"""The figures of the model cards."""
 
 
-def evaluate_clip(reference: Float[Tensor, " n"], generated: Float[Tensor, " m"], sample_rate: int) -> dict[str, float]:
-    """log_mel_db, pesq_wb, stoi and silence_db.
+def evaluate_clip(
+    reference: Float[Tensor, " n"],
+    generated: Float[Tensor, " m"],
+    sample_rate: int,
+    metrics: Sequence[Metric] | None = None,
+) -> dict[str, float]:
+    """Each metric's figure, by its key; without `metrics`, those of STANDARD.
 
     Raises:
-        AudioError: lengths that do not belong together, or audio in which a metric finds no speech.
-        ModuleNotFoundError: the extra [eval] is not installed.
+        AudioError: a pair that one of the metrics cannot judge.
+        ConfigError: a metric whose packages are not installed.
     """
-    return {
-        "log_mel_db": log_mel_distance(reference, generated, sample_rate),
-        "pesq_wb": pesq_wb(reference, generated, sample_rate),
-        "stoi": stoi(reference, generated, sample_rate),
-        "silence_db": silence_difference(reference, generated, sample_rate),
-    }
+    chosen = find_metrics(STANDARD) if metrics is None else metrics
+    for metric in chosen:
+        if metric.missing():
+            raise ConfigError(f"{metric.key} needs {', '.join(metric.missing())}; {metric.install}")
+    return {metric.key: metric.compute(reference, generated, sample_rate) for metric in chosen}

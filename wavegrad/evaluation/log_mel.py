@@ -8,6 +8,7 @@ from torch import Tensor
 
 from wavegrad.audio.mel import MelConfig, MelSpectrogram
 from wavegrad.audio.presets import mel_preset
+from wavegrad.evaluation.metric import Metric
 from wavegrad.evaluation.pair import aligned
 
 DB_PER_NEPER = 20 / math.log(10)
@@ -21,15 +22,16 @@ def log_mel_distance(reference: Float[Tensor, " n"], generated: Float[Tensor, " 
     of it.
 
     Raises:
-        AudioError: lengths that differ by more than 50 ms, or less than one frame of audio.
+        AudioError: a pair that no metric judges (see `aligned`).
     """
     reference, generated = aligned(reference, generated, sample_rate)
-    mel = MelSpectrogram(_convention(sample_rate))
-    difference = mel(reference[None].cpu()) - mel(generated[None].cpu())
+    mel = MelSpectrogram(mel_convention(sample_rate))
+    difference = mel(reference[None]) - mel(generated[None])
     return difference.abs().mean().item() * DB_PER_NEPER
 
 
-def _convention(sample_rate: int) -> MelConfig:
+def mel_convention(sample_rate: int) -> MelConfig:
+    """The mel that metrics look at: `wavegrad-24k`, brought to this rate."""
     base = mel_preset("wavegrad-24k")
     if sample_rate == base.sample_rate:
         return base
@@ -43,3 +45,15 @@ def _convention(sample_rate: int) -> MelConfig:
         hop_length=round(base.hop_length * ratio),
         f_max=sample_rate / 2,
     )
+
+
+LOG_MEL = Metric(
+    key="log_mel_db",
+    heading="log-mel distance",
+    unit="dB",
+    digits=2,
+    better="lower",
+    source="LS-MAE of Chen et al. 2020 (WaveGrad), sec. 4.3",
+    sample_rate=None,
+    compute=log_mel_distance,
+)

@@ -5,6 +5,7 @@ import math
 from jaxtyping import Float
 from torch import Tensor
 
+from wavegrad.evaluation.metric import Metric
 from wavegrad.evaluation.pair import aligned
 
 FRAME_S = 0.025
@@ -17,7 +18,7 @@ def silence_difference(reference: Float[Tensor, " n"], generated: Float[Tensor, 
     Silence is every 25 ms frame of the reference at least 40 dB below its loudest one. NaN where there is none.
 
     Raises:
-        AudioError: lengths that differ by more than 50 ms.
+        AudioError: a pair that no metric judges (see `aligned`).
     """
     reference, generated = aligned(reference, generated, sample_rate)
     n = round(FRAME_S * sample_rate)
@@ -27,3 +28,15 @@ def silence_difference(reference: Float[Tensor, " n"], generated: Float[Tensor, 
     if not silent.any() or was[silent].sum() == 0:
         return float("nan")
     return 10 * math.log10(max((is_now[silent].sum() / was[silent].sum()).item(), 1e-12))
+
+
+SILENCE = Metric(
+    key="silence_db",
+    heading="silence",
+    unit="dB",
+    digits=1,
+    better="zero",
+    source="energy of the generated silence over the reference's",
+    sample_rate=None,
+    compute=silence_difference,
+)
