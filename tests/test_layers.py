@@ -29,6 +29,7 @@ LAYERS: dict[str, set[str]] = {
     "evaluation": {"audio", *BASICS},
     "corpora": {"audio", *BASICS},
     "training": {"vocoder", "evaluation", *VOCODER},
+    "search": {"vocoder", "evaluation", *VOCODER},
     "cli": {EVERYTHING},
     "__init__": {EVERYTHING},
     "__main__": {"cli"},
@@ -38,7 +39,12 @@ LAYERS: dict[str, set[str]] = {
 CLI_OUTSIDE_FUNCTIONS = {"errors", "config"}
 """What a command may import before it runs; everything else waits, so that `--help` is fast."""
 
-EXTRAS: dict[str, set[str]] = {"evaluation": {"eval", "eval-large"}, "training": {"train"}, "checkpoint": {"hub"}}
+EXTRAS: dict[str, set[str]] = {
+    "evaluation": {"eval", "eval-large"},
+    "training": {"train"},
+    "checkpoint": {"hub"},
+    "search": {"search", "ray"},
+}
 """The extras of pyproject whose libraries a folder may import, besides the base dependencies."""
 
 IMPORTED_AS = {"visqol_python": "visqol"}

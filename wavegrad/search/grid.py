@@ -12,7 +12,9 @@ EXPONENTS = (-6, -5, -4, -3, -2, -1)
 DIGITS = tuple(range(1, 10))
 
 
-def paper_grid(n_trials: int | None = None, seed: int = 0, exponents: Sequence[int] = EXPONENTS) -> Iterator[tuple[float, ...]]:
+def paper_grid(
+    n_trials: int | None = None, seed: int = 0, exponents: Sequence[int] = EXPONENTS
+) -> Iterator[tuple[float, ...]]:
     """beta_n in {1 ... 9} x 10^e_n, one exponent a step (WaveGrad, sec. 4.2): 9^6 = 531441 schedules of 6 steps.
 
     Args:
