@@ -1,5 +1,6 @@
 """The variational bound of a schedule, as a sum over its jumps."""
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Literal, get_args
@@ -55,5 +56,5 @@ def schedule_bound(
 ) -> float:
     """The whole bound of a schedule, nats a sample; `losses` by noise level."""
     levels: Sequence[float] = schedule.noise_levels.tolist()[1:]
-    jumps = sum(jump_bound(s, t, losses[t], reverse) for s, t in zip(levels, levels[1:], strict=False))
+    jumps = sum(jump_bound(s, t, losses[t], reverse) for s, t in itertools.pairwise(levels))
     return data_bound(levels[0], losses[levels[0]]) + jumps + start_bound(levels[-1], power)

@@ -3,10 +3,10 @@
 import hashlib
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -51,12 +51,11 @@ class Outcome:
     """Items that were spared because another schedule of the task had asked the same."""
 
 
-class Evaluate(Protocol):
-    """Judges tasks."""
-
-    def __call__(self, task: Task) -> Outcome: ...
+Evaluate = Callable[[Task], Outcome]
+"""Judges tasks."""
 
 
+@runtime_checkable
 class Setup(Protocol):
     """What a worker needs to become able to judge; small, and picklable."""
 

@@ -146,5 +146,5 @@ def _rows(results: Sequence[Mapping[str, Any]]) -> str:
             name = html.escape(str(row["name"]))
             lines.append(f"<tr><td>{len(result['betas'])}<td>{name}<td>{score}<td>{interval}</tr>")
     how = results[0]["search"]
-    said = f"{how['objective']}, higher is better, {len(how['clips'])} clips, sampler {how['sampler']}, weights {how['model'][:12]}"
+    said = f"{how['objective']}, higher is better, {len(how['clips'])} clips, sampler {how['sampler']}"
     return "".join(lines) + f"</table><p>{html.escape(said)}</p>"

@@ -6,7 +6,7 @@ import re
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,7 @@ def result_table(
     best: Judged, baselines: Sequence[Judged], how: Provenance, date: datetime | None = None
 ) -> dict[str, Any]:
     """The JSON form: `NoiseSchedule.to_dict` with one key more, "search"."""
-    date = date or datetime.now(timezone.utc)
+    date = date or datetime.now(UTC)
     search: dict[str, Any] = {key: list(v) if isinstance(v, tuple) else v for key, v in vars(how).items()}
     search |= {"date": date.isoformat(timespec="seconds"), **best.row(), "scores": list(best.scores)}
     search["baselines"] = [{**one.row(), "found_is_better_by": best.above(one)} for one in baselines]

@@ -1,5 +1,6 @@
 """Where schedules are searched: falling noise levels, in dB of signal-to-noise ratio."""
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -74,7 +75,7 @@ class SearchSpace:
 
     def contains(self, db: Sequence[float], tolerance: float = 1e-9) -> bool:
         """Whether levels of these dB obey all constraints."""
-        gaps = [a - b for a, b in zip(db, db[1:], strict=False)]
+        gaps = [a - b for a, b in itertools.pairwise(db)]
         return (
             len(db) == self.n_steps
             and db[0] <= self.highest_db + tolerance

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from wavegrad.errors import ConfigError, WavegradError
 from wavegrad.search.evaluator import Evaluate, Outcome, Setup, Task
@@ -15,6 +15,7 @@ Done = tuple[Task, Outcome, float]
 """A task, its outcome and the seconds it took."""
 
 
+@runtime_checkable
 class Pool(AbstractContextManager["Pool"], Protocol):
     """Works tasks off."""
 
@@ -91,8 +92,8 @@ class Ray:
                 ray.init(address=address, log_to_driver=False, configure_logging=False)
             except (ConnectionError, RuntimeError, ValueError) as error:
                 raise ConfigError(f"no Ray cluster at {address!r}: {' '.join(str(error).split())}") from error
-        actor = ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=-1)(_Worker)
-        self._actors = [actor.remote(setup) for _ in range(n_workers)]
+        actor: Any = ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=-1)(_Worker)
+        self._actors: list[Any] = [actor.remote(setup) for _ in range(n_workers)]
 
     def __enter__(self) -> "Ray":
         return self
