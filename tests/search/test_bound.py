@@ -77,7 +77,7 @@ def test_more_steps_have_a_smaller_bound_with_the_posteriors_variance() -> None:
     """Splitting a jump never costs anything where the loss falls with the noise (Gaussian data, exact predictor)."""
     levels = evenly_spaced_levels(20, 50.0, -30.0)
     costs = [
-        c for _, c in best_schedules(levels, [gaussian_loss(x, 1.0) for x in levels], 1.0, 12, "posterior").values()
+        c for _, c in best_schedules(levels, [gaussian_loss(x, 1.0) for x in levels], 1.0, 6, "posterior").values()
     ]
     assert costs == sorted(costs, reverse=True)
     assert torch.tensor(costs).isfinite().all()

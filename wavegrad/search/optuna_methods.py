@@ -46,7 +46,7 @@ def _rounds(optuna, kind, space, start, round_size, seed):  # type: ignore[no-un
         sampler = (
             optuna.samplers.TPESampler(seed=seed, multivariate=True)
             if kind == "tpe"
-            else optuna.samplers.CmaEsSampler(seed=seed, x0=unit, sigma0=0.1, popsize=max(4, round_size))
+            else optuna.samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False)
         )
     study = optuna.create_study(direction="maximize", sampler=sampler)
     study.enqueue_trial(unit)
