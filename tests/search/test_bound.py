@@ -4,7 +4,6 @@ import itertools
 import math
 
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -71,13 +70,3 @@ def test_tables_that_do_not_fit_are_refused() -> None:
         best_schedules((0.9, 0.5), (0.1, 0.2), 1.0, 3)
     with pytest.raises(ConfigError, match="1 losses for 2 levels"):
         best_schedules((0.9, 0.5), (0.1,), 1.0, 1)
-
-
-def test_more_steps_have_a_smaller_bound_with_the_posteriors_variance() -> None:
-    """Splitting a jump never costs anything where the loss falls with the noise (Gaussian data, exact predictor)."""
-    levels = evenly_spaced_levels(20, 50.0, -30.0)
-    costs = [
-        c for _, c in best_schedules(levels, [gaussian_loss(x, 1.0) for x in levels], 1.0, 6, "posterior").values()
-    ]
-    assert costs == sorted(costs, reverse=True)
-    assert torch.tensor(costs).isfinite().all()
