@@ -78,7 +78,7 @@ def test_levels_and_decibels_undo_each_other() -> None:
     assert level_of_db(0.0) ** 2 == pytest.approx(0.5)
 
 
-@pytest.mark.parametrize("bad", [dict(n_steps=0), dict(n_steps=200, gap_db=1.0), dict(n_steps=2, gap_db=0.0)])
+@pytest.mark.parametrize("bad", [{"n_steps": 0}, {"n_steps": 200, "gap_db": 1.0}, {"n_steps": 2, "gap_db": 0.0}])
 def test_spaces_without_schedules_are_refused(bad: dict[str, float]) -> None:
     with pytest.raises(ConfigError):
         SearchSpace(**bad)  # type: ignore[arg-type]
