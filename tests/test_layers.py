@@ -33,6 +33,7 @@ LAYERS: dict[str, set[str]] = {
     "evaluation": {"audio", *BASICS},
     "corpora": {"audio", *BASICS},
     "training": {"vocoder", "evaluation", *VOCODER},
+    "search": {"vocoder", "evaluation", *VOCODER},
     "cli": {EVERYTHING},
     "__init__": {EVERYTHING},
     "__main__": {"cli"},
@@ -47,6 +48,7 @@ EXTRAS: dict[str, set[str]] = {
     "training": {"train"},
     "checkpoint": {"hub"},
     "export": {"onnx"},
+    "search": {"search", "ray"},
 }
 """The extras of pyproject whose libraries a folder may import, besides the base dependencies."""
 

@@ -16,6 +16,7 @@ from wavegrad.cli.likelihood import likelihood
 from wavegrad.cli.mel import mel
 from wavegrad.cli.models import models
 from wavegrad.cli.prepare import prepare
+from wavegrad.cli.search_schedule import search_schedule
 from wavegrad.cli.train import train
 from wavegrad.cli.vocode import vocode
 from wavegrad.errors import WavegradError
@@ -30,6 +31,7 @@ app = typer.Typer(
 for command in (vocode, mel, prepare, train, evaluate, likelihood, models, export):
     app.command(no_args_is_help=command is not models)(command)
 app.command("compare-mels", no_args_is_help=True)(compare_mels)
+app.command("search-schedule", no_args_is_help=True)(search_schedule)
 app.command("import-checkpoint", no_args_is_help=True)(import_checkpoint)
 app.add_typer(benchmark, name="benchmark")
 

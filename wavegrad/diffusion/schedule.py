@@ -186,7 +186,8 @@ class NoiseSchedule:
 
     @classmethod
     def from_dict(cls, data: object, where: str = "schedule") -> "NoiseSchedule":
-        """Undo `to_dict`. Either of "betas" and "noise_levels" is enough; both must agree.
+        """Undo `to_dict`. Either of "betas" and "noise_levels" is enough; both must agree. "search", how a schedule was
+        found, is for the reader.
 
         Raises:
             ConfigError: a newer format, unknown, missing or malformed keys, or nonsense, with `where` in front.
@@ -194,6 +195,8 @@ class NoiseSchedule:
         version = data.get("format_version") if isinstance(data, Mapping) else None
         if isinstance(version, int) and version > FORMAT_VERSION:
             raise ConfigError(f"{where}: format {version} is newer than {FORMAT_VERSION}; upgrade the package")
+        if isinstance(data, Mapping):
+            data = {key: value for key, value in data.items() if key != "search"}
         return config.from_dict(_Table, data, where).schedule(where)
 
     def save(self, path: str | Path) -> None:

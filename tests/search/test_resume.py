@@ -1,0 +1,177 @@
+"""Journals, workers and the command: interrupted, spread out or batched, a search is the same."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from wavegrad.audio import mel_preset
+from wavegrad.audio.prior import PriorConfig
+from wavegrad.diffusion import NoiseSchedule
+from wavegrad.errors import CheckpointError, ConfigError
+from wavegrad.network import WaveGrad, network_preset
+from wavegrad.search import (
+    Budget,
+    InProcess,
+    Journal,
+    Processes,
+    Ray,
+    SearchOptions,
+    SearchSpace,
+    Task,
+    VocoderSetup,
+    coordinate_method,
+    search,
+)
+from wavegrad.vocoder import Vocoder
+
+ROOT = Path(__file__).parents[2]
+CLIPS = tuple(str(ROOT / "samples" / "reference" / f"{name}.flac") for name in ("kathleen", "nathalie"))
+SPACE = SearchSpace(2)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A model directory with random weights; its output layer is zero, so that sampling stays finite."""
+    torch.manual_seed(0)
+    network = WaveGrad(network_preset("tiny"))
+    torch.nn.init.normal_(network.output_conv.weight, std=1e-3)
+    directory = tmp_path_factory.mktemp("model") / "tiny"
+    schedules = {"2": NoiseSchedule.log_snr(2, 20.0, -20.0)}
+    Vocoder(mel_preset("wavegrad-24k"), network, PriorConfig("spectral"), schedules, "2").save_pretrained(directory)
+    return str(directory)
+
+
+def setup(model: str) -> VocoderSetup:
+    return VocoderSetup(model, CLIPS, "log_mel_db", seconds=0.3)
+
+
+def found(pool: Any, journal: Journal | None = None, batch: int = 4) -> Any:
+    method = coordinate_method(SPACE, (20.0, -20.0))
+    with pool:
+        return search(method, pool, journal or Journal(None, ""), SearchOptions(2, batch, 1), Budget(12))
+
+
+def test_worker_processes_find_the_same_as_one(model: str) -> None:
+    alone = found(InProcess(setup(model)))
+    spread = found(Processes(setup(model), 2))
+    assert spread.trials == alone.trials
+    assert (spread.calls, spread.shared) == (alone.calls, alone.shared)
+    assert alone.shared > 0
+
+
+def test_the_batch_changes_no_more_than_rounding(model: str) -> None:
+    scores = [[t.score for t in found(InProcess(setup(model)), batch=batch).trials] for batch in (1, 4)]
+    assert scores[0] == pytest.approx(scores[1], abs=1e-3)
+
+
+def test_a_search_changes_no_model(model: str) -> None:
+    before = {p: p.read_bytes() for p in Path(model).rglob("*") if p.is_file()}
+    found(InProcess(setup(model)))
+    assert {p: p.read_bytes() for p in Path(model).rglob("*") if p.is_file()} == before
+
+
+def test_a_half_written_line_is_dropped_and_a_foreign_journal_refused(model: str, tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    whole = found(InProcess(setup(model)), Journal(path, "x"))
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:4]) + lines[4][:20])
+    journal = Journal(path, "x")
+    assert len(journal.outcomes) == 3
+    assert found(InProcess(setup(model)), journal).trials == whole.trials
+    with pytest.raises(ConfigError, match="belongs to a search with another model"):
+        Journal(path, "y")
+    path.write_text(lines[0] + "nonsense\n")
+    with pytest.raises(ConfigError, match="line 2 is damaged"):
+        Journal(path, "x")
+
+
+def command(model: str, out: Path, *more: str) -> list[str]:
+    options = f"--model {model} --steps 2 --clips 2 --seconds 0.3 --objective log_mel_db --batch 4 --first-clips 1"
+    search = f"--method coordinate --trials 25 --out {out} --device cpu"
+    return [sys.executable, "-m", "wavegrad", "search-schedule", *CLIPS, *options.split(), *search.split(), *more]
+
+
+def test_killed_and_started_again_is_as_never_killed(model: str, tmp_path: Path) -> None:
+    """A real kill, once the journal shows that the search is on its way; then `vocode` takes the result."""
+    subprocess.run(command(model, tmp_path / "a"), check=True, cwd=ROOT, capture_output=True)
+    killed = subprocess.Popen(command(model, tmp_path / "b"), cwd=ROOT, stdout=subprocess.DEVNULL)
+    journal = tmp_path / "b" / "trials-2.jsonl"
+    deadline = time.monotonic() + 60
+    while not (journal.exists() and journal.read_bytes().count(b"\n") >= 4) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    killed.send_signal(signal.SIGKILL)
+    assert killed.wait() == -signal.SIGKILL
+    assert not (tmp_path / "b" / "2.json").exists()
+    subprocess.run(command(model, tmp_path / "b", "--add-to", model), check=True, cwd=ROOT, capture_output=True)
+    results = [json.loads((tmp_path / run / "2.json").read_text()) for run in "ab"]
+    for result in results:
+        for changing in ("date", "seconds"):
+            del result["search"][changing]
+    assert results[0] == results[1]
+    assert results[0]["search"]["score"] >= results[0]["search"]["baselines"][0]["score"] - 30
+    assert (tmp_path / "b" / "report.html").read_text().count("data:image/png") == 4
+    assert NoiseSchedule.load(tmp_path / "b" / "2.json").betas == tuple(results[0]["betas"])
+    assert Vocoder.from_pretrained(model).schedules["2"].betas == tuple(results[0]["betas"])
+
+
+@pytest.mark.timeout(100)
+def test_a_ray_worker_that_is_killed_loses_nothing(model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two actors on a local cluster; the first that sees the marker missing makes it and kills its own process."""
+    ray = pytest.importorskip("ray", reason="ray is not installed: pip install 'wavegrad-vocoder[ray]'")
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    monkeypatch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    marker = tmp_path / "killed"
+    inner = setup(model)
+
+    class Mortal:
+        def build(self) -> Any:
+            judge = inner.build()
+            n_tasks = 0
+
+            def evaluate(task: Task) -> Any:
+                import os
+
+                nonlocal n_tasks
+                n_tasks += 1
+                if n_tasks == 3 and not marker.exists():
+                    marker.touch()
+                    os.kill(os.getpid(), 9)
+                return judge(task)
+
+            return evaluate
+
+        def identity(self) -> str:
+            return ""
+
+    import tempfile
+    import warnings
+
+    with tempfile.TemporaryDirectory(prefix="r", dir="/tmp") as short, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        ray.init(
+            num_cpus=2, include_dashboard=False, _temp_dir=short, log_to_driver=False, configure_logging=False,
+            object_store_memory=80_000_000,
+        )  # fmt: skip
+        try:
+            spread = found(Ray(Mortal(), 2, "auto"))
+        finally:
+            ray.shutdown()
+    assert marker.exists()
+    assert spread.trials == found(InProcess(inner)).trials
+
+
+def test_models_that_are_not_there_are_refused(tmp_path: Path) -> None:
+    from wavegrad.search import add_to_model
+
+    with pytest.raises(CheckpointError):
+        add_to_model({}, str(tmp_path), "6")
+    with pytest.raises(ConfigError, match="file name"):
+        add_to_model({}, str(tmp_path), "../6")

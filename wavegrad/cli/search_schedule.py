@@ -1,0 +1,241 @@
+"""`wavegrad search-schedule`: noise schedules that fit a trained model."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from wavegrad.cli.files import AUDIO, find
+from wavegrad.cli.options import Device, Model, Seed
+from wavegrad.errors import ConfigError
+
+if TYPE_CHECKING:
+    from wavegrad.diffusion import NoiseSchedule
+    from wavegrad.search import Found, Journal, Judged, Method, Pool, SearchOptions, SearchSpace, Trial, VocoderSetup
+
+Kind = Literal["dp", "coordinate", "tpe", "cma-es", "grid"]
+
+
+def search_schedule(
+    data: Annotated[list[str], typer.Argument(help="Recordings to search on: files, folders, globs.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for schedules, journals and the report.")],
+    model: Model = None,
+    steps: Annotated[str, typer.Option(help="Numbers of steps, with commas between them.")] = "6",
+    method: Annotated[Kind, typer.Option(help="dp needs losses only, and finds all lengths at once.")] = "dp",
+    objective: Annotated[
+        str, typer.Option(help="A metric, a sum such as 'pesq_wb - 0.1*log_mel_db', or bound.")
+    ] = "pesq_wb",
+    sampler: Annotated[str | None, typer.Option(help="As for vocode; left out: by number of steps.")] = None,
+    clips: Annotated[int, typer.Option(help="Recordings that are used, evenly spread.", min=1)] = 4,
+    seconds: Annotated[float | None, typer.Option(help="Only so much of each, from its middle.")] = None,
+    trials: Annotated[int, typer.Option(help="Budget of schedules tried, for each number of steps.", min=1)] = 100,
+    minutes: Annotated[float | None, typer.Option(help="Budget of time, for each number of steps.")] = None,
+    batch: Annotated[int, typer.Option(help="Schedules that go through the network together.", min=1)] = 8,
+    first_clips: Annotated[int, typer.Option(help="Clips after which the hopeless are dropped.", min=1)] = 2,
+    levels: Annotated[int, typer.Option(help="dp: noise levels of the table.", min=2)] = 61,
+    range_db: Annotated[str, typer.Option(help="Cleanest and noisiest level, dB.")] = "60,-30",
+    bound: Annotated[
+        Literal["optimal", "posterior"], typer.Option(help="dp and bound: variance of the steps back.")
+    ] = "optimal",
+    seed: Seed = 0,
+    device: Device = "auto",
+    threads: Annotated[int, typer.Option(help="CPU threads of each worker.", min=1)] = 1,
+    workers: Annotated[int, typer.Option(help="Worker processes.", min=1)] = 1,
+    ray: Annotated[str | None, typer.Option(help="Run the workers on the Ray cluster at this address.")] = None,
+    add_to: Annotated[str | None, typer.Option(help="Model that the schedules are stored in, as STEPS.json.")] = None,
+) -> None:
+    """Search noise schedules on recordings, compare them with the known ones, and write a report.
+
+    The same command goes on where it was interrupted. Needs the extras: pip install 'wavegrad-vocoder[eval,search]'.
+    """
+    counts = _counts(steps)
+    highest, lowest = _range(range_db)
+    paths = [str(path) for path, _ in find(data, AUDIO)]
+    n = min(clips, len(paths))
+    from wavegrad.device import choose_device
+    from wavegrad.search import Budget, Objective, SearchOptions, SearchSpace, VocoderSetup
+
+    Objective.parse(objective)
+    chosen = tuple(paths[i * len(paths) // n] for i in range(n))
+    where = str(choose_device(device))
+    setup = VocoderSetup(model, chosen, objective, sampler, seed, seconds, where, threads, bound)
+    spaces = {n: SearchSpace(n, highest, lowest) for n in counts}
+    options = SearchOptions(n, batch, first_clips)
+    out.mkdir(parents=True, exist_ok=True)
+    run = _Run(setup, options, Budget(trials, minutes), out, workers, ray, add_to)
+    results = run.dynamic(spaces, levels) if method == "dp" else [run.one(method, space) for space in spaces.values()]
+    from wavegrad.search.report import write_report
+
+    typer.echo(f"report: {write_report(out, results)}")
+
+
+class _Run:
+    """One call of the command."""
+
+    def __init__(
+        self,
+        setup: "VocoderSetup",
+        options: "SearchOptions",
+        budget: Any,
+        out: Path,
+        workers: int,
+        ray: str | None,
+        add_to: str | None,
+    ):
+        self.setup, self.options, self.budget, self.out = setup, options, budget, out
+        self.workers, self.ray, self.add_to = workers, ray, add_to
+
+    def pool(self, setup: "VocoderSetup") -> "Pool":
+        from wavegrad.search import InProcess, Processes, Ray
+
+        if self.ray is not None:
+            return Ray(setup, self.workers, self.ray)
+        return Processes(setup, self.workers) if self.workers > 1 else InProcess(setup)
+
+    def journal(self, setup: "VocoderSetup", name: str) -> "Journal":
+        from wavegrad.search import Journal
+
+        return Journal(self.out / f"{name}.jsonl", setup.identity())
+
+    def dynamic(self, spaces: "dict[int, SearchSpace]", n_levels: int) -> list[dict[str, Any]]:
+        """All lengths from one table; then each is scored."""
+        import time
+
+        from wavegrad.search import LOSS, best_schedules, evenly_spaced_levels, measure_losses
+
+        setup = replace(self.setup, objective=LOSS)
+        space = next(iter(spaces.values()))
+        journal = self.journal(setup, "losses")
+        began = time.perf_counter() - journal.seconds
+        with self.pool(setup) as pool:
+            levels = evenly_spaced_levels(n_levels, space.highest_db, space.lowest_db)
+            table = measure_losses(levels, self.options.n_clips, pool, journal)
+        power = setup.build().power()
+        found = best_schedules(levels, table.losses, power, max(spaces), setup.reverse)
+        took = time.perf_counter() - began
+        typer.echo(f"table of {n_levels} levels, {table.calls} network calls, {took:.1f} s")
+        results = []
+        journal = self.journal(self.setup, "trials")
+        with self.pool(self.setup) as pool:
+            for n in spaces:
+                judged = self.judge([found[n][0], *self.baselines(n)], pool, journal)
+                results.append(self.finish("dp", n, judged, (judged[0],), took, (table.calls, 0, 0)))
+        return results
+
+    def one(self, method: Kind, space: "SearchSpace") -> dict[str, Any]:
+        """One length, by trying candidates."""
+        from wavegrad.search import search
+
+        journal = self.journal(self.setup, f"trials-{space.n_steps}")
+        with self.pool(self.setup) as pool:
+            found: Found = search(self.method(method, space), pool, journal, self.options, self.budget, _say)
+            baselines = self.judge(self.baselines(space.n_steps), pool, journal)
+        best = self.judged(found.best)
+        tried = [self.judged(trial) for trial in found.trials]
+        counts = (found.calls, found.shared, len(found.trials))
+        return self.finish(method, space.n_steps, [best, *baselines], tried, found.seconds, counts)
+
+    def method(self, method: Kind, space: "SearchSpace") -> "Method":
+        from wavegrad.search import coordinate_method, grid_method, optuna_method, schedule_db
+
+        start = space.decode(space.encode(schedule_db(self.baselines(space.n_steps)[0])))
+        if method == "coordinate":
+            return coordinate_method(space, start)
+        if method == "grid":
+            return grid_method(space.n_steps, self.options.batch, self.budget.trials, self.setup.seed)
+        assert method in ("tpe", "cma-es")
+        return optuna_method(method, space, start, self.options.batch, self.setup.seed)
+
+    def baselines(self, n_steps: int) -> "list[NoiseSchedule]":
+        """The generic schedule, and those of the literature of that length."""
+        from wavegrad.checkpoint import load_config, resolve_model
+        from wavegrad.diffusion import SCHEDULES, NoiseSchedule
+        from wavegrad.vocoder import generic_schedule
+
+        generic = generic_schedule(n_steps, load_config(resolve_model(self.setup.model)).prior)
+        known = [schedule for schedule in SCHEDULES.values() if schedule.n_steps == n_steps]
+        return [generic, *known, *([NoiseSchedule.fibonacci(n_steps)] if n_steps == 6 else [])]
+
+    def judge(self, schedules: "Sequence[NoiseSchedule]", pool: "Pool", journal: "Journal") -> "list[Judged]":
+        """On all clips, each schedule for itself."""
+        from wavegrad.search import Judged, Task
+
+        tasks = {
+            (i, clip): Task((one.betas,), clip)
+            for i, one in enumerate(schedules)
+            for clip in range(self.options.n_clips)
+        }
+        missing = [task for task in tasks.values() if task.key() not in journal.outcomes]
+        for task, outcome, seconds in pool.run(missing):
+            journal.add(task.key(), outcome, seconds)
+        scores = [
+            tuple(journal.outcomes[tasks[i, clip].key()].scores[0] for clip in range(self.options.n_clips))
+            for i in range(len(schedules))
+        ]
+        return [Judged(one, s) for one, s in zip(schedules, scores, strict=True)]
+
+    def judged(self, trial: "Trial") -> "Judged":
+        from wavegrad.search import Judged
+
+        return Judged(trial.schedule, trial.scores)
+
+    def finish(
+        self,
+        method: Kind,
+        n_steps: int,
+        judged: "list[Judged]",
+        tried: "Sequence[Judged]",
+        seconds: float,
+        counts: tuple[int, int, int],
+    ) -> dict[str, Any]:
+        """Write the schedule, say how good it is, and return what the report needs."""
+        from wavegrad.search import Provenance, add_to_model, result_table, write_json
+
+        calls, shared, n_trials = counts
+        setup = self.setup
+        how = Provenance(
+            method, setup.objective, setup.sampler or "default", setup.seed, n_trials, self.budget.minutes, seconds,
+            calls, shared, setup.model_hash(), tuple(Path(clip).name for clip in setup.clips),
+        )  # fmt: skip
+        best = replace(judged[0], schedule=replace(judged[0].schedule, name=str(n_steps)))
+        table = result_table(best, judged[1:], how)
+        write_json(table, self.out / f"{n_steps}.json")
+        if self.add_to is not None:
+            add_to_model(table, self.add_to, str(n_steps))
+        for row in (table["search"], *table["search"]["baselines"]):
+            score = (
+                "diverged"
+                if row["score"] is None
+                else f"{row['score']:.3f} ({row['interval'][0]:.3f} to {row['interval'][1]:.3f})"
+            )
+            typer.echo(f"{n_steps:>4} steps  {row.get('name', f'found by {method}'):<24} {score}")
+        typer.echo(f"            {seconds:.0f} s, {calls} network calls, {shared} spared")
+        candidates = [
+            {"score": one.row()["score"], "n_clips": len(one.scores), "betas": one.schedule.betas} for one in tried
+        ]
+        return {**table, "tried": candidates, "baseline_schedules": [one.schedule for one in judged[1:]]}
+
+
+def _say(number: int, trial: "Trial", best: "Trial") -> None:
+    state = " (dropped)" if trial.stopped else ""
+    typer.echo(f"{number:>5}  {trial.score:.4f}{state}  best {best.score:.4f}")
+
+
+def _counts(steps: str) -> list[int]:
+    try:
+        counts = [int(n) for n in steps.split(",")]
+    except ValueError:
+        counts = []
+    if not counts or min(counts) < 1:
+        raise ConfigError(f"--steps is {steps!r}; whole numbers above 0 with commas between them are expected")
+    return counts
+
+
+def _range(text: str) -> tuple[float, float]:
+    try:
+        highest, lowest = map(float, text.split(","))
+    except ValueError:
+        raise ConfigError(f"--range-db is {text!r}; two numbers with a comma between them are expected") from None
+    return highest, lowest
