@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 EVERYTHING = "everything"
-BASICS = {"errors", "shapes", "config"}
+BASICS = {"errors", "shapes", "config", "pieces"}
 PARTS = {"audio", "network", "diffusion"}
 VOCODER = {"checkpoint", "device", *PARTS, *BASICS}
 
@@ -25,7 +25,10 @@ LAYERS: dict[str, set[str]] = {
     "network": BASICS,
     "diffusion": BASICS,
     "checkpoint": PARTS | BASICS,
-    "vocoder": VOCODER,
+    "pieces": set(),
+    "inference": {"network", "diffusion", *BASICS},
+    "streaming": {"audio", "device", "diffusion", "inference", "network", *BASICS},
+    "vocoder": {"inference", "streaming", *VOCODER},
     "evaluation": {"audio", *BASICS},
     "training": {"vocoder", "evaluation", *VOCODER},
     "cli": {EVERYTHING},

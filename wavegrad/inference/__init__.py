@@ -1,0 +1,1 @@
+"""Fast ways to run a sampler over a network."""

@@ -1,0 +1,53 @@
+"""One-step samplers as what they are at each sample: a sum of state, prediction and noise."""
+
+from dataclasses import dataclass
+from typing import get_args
+
+from wavegrad.diffusion import NoiseSchedule, Variance
+from wavegrad.errors import ConfigError, unknown
+
+
+@dataclass(frozen=True)
+class LinearStep:
+    """y_{n-1} = of_state y_n + of_prediction epsilon_theta(y_n, noise_level) + of_noise z, sample by sample.
+
+    Any sampler of one network call a step has this form (ancestral, DDIM), and can be streamed. z is the noise of step
+    n - 1, as in `ancestral_sample`.
+    """
+
+    n: int
+    """The step, N ... 1."""
+    noise_level: float
+    """sqrt(alpha_bar_n), what the network is told."""
+    of_state: float
+    of_prediction: float
+    of_noise: float = 0.0
+
+
+def ancestral_steps(schedule: NoiseSchedule, variance: Variance = "posterior") -> list[LinearStep]:
+    """The steps of WaveGrad's Algorithm 2, from N down to 1.
+
+    Args:
+        variance: sigma_n^2, as in `ancestral_sample`.
+
+    Raises:
+        ConfigError: an unknown variance.
+    """
+    if variance not in get_args(Variance):
+        raise ConfigError(unknown("variance", variance, get_args(Variance)))
+    betas, alphas, alpha_bars = (x.tolist() for x in (schedule.betas_tensor, schedule.alphas, schedule.alpha_bars))
+    steps = []
+    for n in range(schedule.n_steps, 0, -1):
+        beta, alpha, alpha_bar = betas[n - 1], alphas[n - 1], alpha_bars[n - 1]
+        inner = alpha_bars[n - 2] if n > 1 else 1.0
+        sigma_squared = beta if variance == "beta" else (1 - inner) / (1 - alpha_bar) * beta
+        steps.append(
+            LinearStep(
+                n,
+                noise_level=alpha_bar**0.5,
+                of_state=alpha**-0.5,
+                of_prediction=-(1 - alpha) / ((1 - alpha_bar) * alpha) ** 0.5,
+                of_noise=sigma_squared**0.5 if n > 1 else 0.0,
+            )
+        )
+    return steps
