@@ -68,7 +68,8 @@ class Buffer(Operator):
 
     def append(self, piece: Piece) -> Tensor:
         """Everything that waits, the new piece included."""
-        assert piece.start == self.stop and not self.ended, f"a piece from {piece.start} on after {self.stop}"
+        assert piece.start == self.stop, f"a piece from {piece.start} on after {self.stop}"
+        assert not self.ended, "a piece after the last one"
         self.stop, self.ended = piece.stop, piece.last
         new = piece.values
         if self._waiting is None:

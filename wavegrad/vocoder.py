@@ -1,8 +1,9 @@
 """The vocoder: front-end, network and noise process in one immutable value."""
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -17,9 +18,12 @@ from wavegrad.audio.prior import PriorConfig, colour, prior_gains
 from wavegrad.checkpoint import Model, load_model, resolve_model, save_model
 from wavegrad.device import Precision, autocast
 from wavegrad.diffusion import SCHEDULES, NoiseSchedule, Variance, ancestral_sample, named_schedule
+from wavegrad.diffusion.schedule import warn_of_terminal_level
 from wavegrad.errors import AudioError, CheckpointError, ConfigError, unknown
+from wavegrad.inference.streaming import ancestral_steps
 from wavegrad.network import WaveGrad
 from wavegrad.shapes import Mel, NoiseLevel, PredictNoise, Waveform
+from wavegrad.streaming import LookAhead, StreamOptions, look_ahead, stream
 
 
 def generic_schedule(n_steps: int, prior: PriorConfig) -> NoiseSchedule:
@@ -182,6 +186,44 @@ class Vocoder:
             waveform = _crop(colour(y_0, gains), lengths)
         waveform = waveform.clone()  # one that autograd may use
         return waveform if mel.dim() == 3 else waveform[0]
+
+    def stream(
+        self,
+        mel_chunks: Iterable[Tensor],
+        schedule: NoiseSchedule | str | int | None = None,
+        seed: int | Sequence[int] = 0,
+        *,
+        variance: Variance = "posterior",
+        precision: Precision = "float32",
+        lookahead_frames: int | None = None,
+    ) -> Iterator[Float[Tensor, "*batch time"]]:
+        """Synthesise while the mel is still coming, in memory that does not grow with its length.
+
+        What is yielded, put together, is what a call makes of the whole mel (to 1e-5 in float32), however it was cut:
+        each sample comes as soon as it is final, `look_ahead` behind the mel. The cost is that of the call.
+
+        Args:
+            mel_chunks: as in a call, but any number of frames at a time, none too.
+            schedule, seed, variance, precision: as in a call.
+            lookahead_frames: to wait less. After each chunk, all but this many frames of what came are yielded, as they
+                would be if the mel ended there; the result depends on the cuts then, and each chunk costs up to
+                `look_ahead` frames more.
+
+        Yields:
+            `batch time`, or `time` for one item, one sample or more.
+
+        Raises:
+            AudioError, ConfigError: as in a call; of a mel, when its chunk is reached.
+        """
+        chosen = self.find_schedule(schedule)
+        steps = ancestral_steps(chosen, variance)
+        options = StreamOptions(precision, lookahead_frames)
+        warn_of_terminal_level(chosen)
+        return stream(mel_chunks, self.network, self.mel_config, self.prior, steps, partial(_seeds, seed), options)
+
+    def look_ahead(self, schedule: NoiseSchedule | str | int | None = None) -> LookAhead:
+        """How far behind the mel the audio of `stream` comes."""
+        return look_ahead(self.network.config, self.prior, self.find_schedule(schedule).n_steps)
 
     def mel(self, waveform: Tensor) -> Tensor:
         """`batch time` -> `batch n_mels frames`, or `time` -> `n_mels frames`, on `device`.

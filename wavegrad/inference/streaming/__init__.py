@@ -5,8 +5,8 @@ behind the one before it by the look-ahead of the network. Nothing is computed t
 utterance, and the memory that of one piece.
 """
 
-from wavegrad.inference.streaming.latency import frames_needed
+from wavegrad.inference.streaming.latency import Needed, inputs_needed
 from wavegrad.inference.streaming.sampler import StreamSampler
-from wavegrad.inference.streaming.steps import LinearStep, ancestral_steps
+from wavegrad.inference.streaming.steps import LinearStep, ancestral_steps, ddim_steps
 
-__all__ = ["LinearStep", "StreamSampler", "ancestral_steps", "frames_needed"]
+__all__ = ["LinearStep", "Needed", "StreamSampler", "ancestral_steps", "ddim_steps", "inputs_needed"]

@@ -51,3 +51,26 @@ def ancestral_steps(schedule: NoiseSchedule, variance: Variance = "posterior") -
             )
         )
     return steps
+
+
+def ddim_steps(schedule: NoiseSchedule, eta: float = 0.0) -> list[LinearStep]:
+    """The steps of DDIM (Song, Meng and Ermon 2021, eq. 12 and 16), from N down to 1.
+
+    Args:
+        eta: 0 is deterministic, 1 the ancestral sampler with the posterior variance.
+
+    Raises:
+        ConfigError: eta outside [0, 1].
+    """
+    if not 0 <= eta <= 1:
+        raise ConfigError(f"eta is {eta}; it must lie between 0 and 1")
+    alpha_bars = [1.0, *schedule.alpha_bars.tolist()]
+    steps = []
+    for n in range(schedule.n_steps, 0, -1):
+        outer, inner = alpha_bars[n], alpha_bars[n - 1]
+        sigma_squared = eta**2 * (1 - inner) / (1 - outer) * (1 - outer / inner)
+        shrink = (inner / outer) ** 0.5
+        direction = max(1 - inner - sigma_squared, 0.0) ** 0.5
+        of_prediction = direction - shrink * (1 - outer) ** 0.5
+        steps.append(LinearStep(n, outer**0.5, shrink, of_prediction, sigma_squared**0.5))
+    return steps
