@@ -1,7 +1,10 @@
 """The log-mel front-end as a stream: a waveform of any length in, the frames that it would have at once out."""
 
+from collections.abc import Iterable, Iterator
+
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor
 
 from wavegrad.audio.mel import MelConfig, MelSpectrogram, pad_ends, padding
@@ -66,3 +69,21 @@ class StreamPad(Operator):
 
     def _pad(self, x: Tensor, left: int, right: int) -> Tensor:
         return F.pad(x, (left, right), mode=self.config.pad_mode)
+
+
+def mel_blocks(
+    waveforms: Iterable[Float[Tensor, " time"]], front_end: MelSpectrogram
+) -> Iterator[Float[Tensor, "n_mels frames"]]:
+    """The mel of one waveform that comes in blocks; zeros fill its last frame, as in `Vocoder.resynthesize`.
+
+    Raises:
+        AudioError: it has ended, and is too short for one frame.
+    """
+    stream = StreamMel(front_end)
+    n_samples = 0
+    for waveform in waveforms:
+        piece = Piece(n_samples, waveform[None])
+        n_samples = piece.stop
+        yield stream.push(piece).values[0]
+    rest = torch.zeros(1, -n_samples % front_end.config.hop_length)
+    yield stream.push(Piece(n_samples, rest, last=True)).values[0]
