@@ -1,7 +1,6 @@
 """`Vocoder.stream`: the audio of a call, in pieces, with the colour of the prior."""
 
 import itertools
-import warnings
 from dataclasses import replace
 
 import pytest
@@ -33,7 +32,7 @@ def vocoder_of(prior: PriorConfig = SPECTRAL, mel_config: MelConfig = MEL) -> Vo
 def mel_of(n_frames: int, n_items: int = 1) -> Tensor:
     """Loud and quiet by turns: gains that differ from frame to frame."""
     noise = torch.randn(n_items, 4, n_frames, generator=torch.Generator().manual_seed(1))
-    return noise - 3 + torch.sin(torch.arange(n_frames) / 2)
+    return 0.5 * noise - 5 + torch.sin(torch.arange(n_frames) / 2)
 
 
 def assert_equal(found: Tensor, expected: Tensor) -> None:
@@ -169,8 +168,7 @@ def test_chunks_that_are_no_mels() -> None:
         ([good, good[:, :3, :0]], "bands"),
         ([good, good * float("nan")], "not finite"),
     ):
-        with pytest.raises(AudioError, match=message), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with pytest.raises(AudioError, match=message):
             list(VOCODER.stream(chunks, 1))
 
 
