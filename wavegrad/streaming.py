@@ -106,6 +106,8 @@ class VocoderStream(Operator):
         """
         if len(mel) != self.n_items:
             raise AudioError(f"a chunk of {len(mel)} mels in a stream of {self.n_items}")
+        if mel.shape[1] != self.mel_config.n_mels:
+            raise AudioError(f"a chunk of {mel.shape[1]} bands; the model reads {self.mel_config.n_mels} bands")
         if mel.shape[2]:
             check_mel(mel, self.mel_config)
         with torch.inference_mode():
