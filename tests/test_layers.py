@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 EVERYTHING = "everything"
-BASICS = {"errors", "shapes", "config"}
+BASICS = {"errors", "shapes", "config", "pieces"}
 PARTS = {"audio", "network", "diffusion"}
 VOCODER = {"binding", "checkpoint", "inference", "device", *PARTS, *BASICS}
 
@@ -27,8 +27,10 @@ LAYERS: dict[str, set[str]] = {
     "export": {"vocoder", *VOCODER},
     "inference": {"network", "diffusion", "device", *BASICS},
     "checkpoint": PARTS | BASICS,
+    "pieces": set(),
+    "streaming": {"audio", "device", "diffusion", "inference", "network", *BASICS},
     "binding": {"device", "inference", "network", "diffusion", *BASICS},
-    "vocoder": VOCODER,
+    "vocoder": {"streaming", *VOCODER},
     "clip_likelihood": {"vocoder", *VOCODER},
     "evaluation": {"audio", *BASICS},
     "corpora": {"audio", *BASICS},

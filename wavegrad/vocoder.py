@@ -1,8 +1,9 @@
 """The vocoder: front-end, network and noise process in one immutable value."""
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, get_args
@@ -29,10 +30,13 @@ from wavegrad.diffusion import (
     named_schedule,
 )
 from wavegrad.diffusion.discrete import find_steps, sub_schedules
+from wavegrad.diffusion.schedule import warn_of_terminal_level
 from wavegrad.errors import AudioError, CheckpointError, ConfigError, unknown
 from wavegrad.inference import Engine, in_smaller_batches
+from wavegrad.inference.streaming import is_linear, linear_steps
 from wavegrad.network import WaveGrad
 from wavegrad.shapes import Mel, PredictNoise, Waveform
+from wavegrad.streaming import LookAhead, StreamOptions, look_ahead, stream
 
 EngineName = Literal["fast", "reference"]
 """How the network is run; see `Vocoder.__call__`."""
@@ -262,6 +266,51 @@ class Vocoder:
             return [audio[i, : n * self.hop_length] for i, n in enumerate(frames)]
 
         return in_smaller_batches(run, len(mels))
+
+    def stream(
+        self,
+        mel_chunks: Iterable[Tensor],
+        schedule: NoiseSchedule | str | int | None = None,
+        seed: int | Sequence[int] = 0,
+        *,
+        sampler: Sampler | str | None = None,
+        variance: Variance | None = None,
+        precision: Precision = "float32",
+        lookahead_frames: int | None = None,
+    ) -> Iterator[Float[Tensor, "*batch time"]]:
+        """Synthesise while the mel is still coming, in memory that does not grow with its length.
+
+        What is yielded, put together, is what a call makes of the whole mel (to 1e-5 in float32), however it was cut:
+        each sample comes as soon as it is final, `look_ahead` behind the mel. The cost is that of the call.
+
+        Args:
+            mel_chunks: as in a call, but any number of frames at a time, none too.
+            schedule, seed, variance, precision: as in a call.
+            sampler: as in a call, but one of those whose steps look at one sample and one prediction: the ancestral
+                (posterior, beta) and DDIM. Left out, the default of the number of steps, or else the ancestral.
+            lookahead_frames: to wait less. After each chunk, all but this many frames of what came are yielded, as they
+                would be if the mel ended there; the result depends on the cuts then, and each chunk costs up to
+                `look_ahead` frames more.
+
+        Yields:
+            `batch time`, or `time` for one item, one sample or more.
+
+        Raises:
+            AudioError, ConfigError: as in a call; of a mel, when its chunk is reached. ConfigError also for a sampler that
+                cannot be streamed.
+        """
+        chosen = self.find_schedule(schedule)
+        walk = choose_sampler(sampler, variance, chosen.n_steps)
+        if sampler is None and variance is None and not is_linear(walk):
+            walk = Ancestral()
+        steps = linear_steps(walk, chosen)
+        options = StreamOptions(precision, lookahead_frames)
+        warn_of_terminal_level(chosen)
+        return stream(mel_chunks, self.network, self.mel_config, self.prior, steps, partial(_seeds, seed), options)
+
+    def look_ahead(self, schedule: NoiseSchedule | str | int | None = None) -> LookAhead:
+        """How far behind the mel the audio of `stream` comes."""
+        return look_ahead(self.network.config, self.prior, self.find_schedule(schedule).n_steps)
 
     def mel(self, waveform: Tensor) -> Tensor:
         """`batch time` -> `batch n_mels frames`, or `time` -> `n_mels frames`, on `device`.

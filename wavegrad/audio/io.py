@@ -38,11 +38,11 @@ class AudioInfo(NamedTuple):
 
 def audio_info(path: str | Path) -> AudioInfo:
     """Rate, length and channels of a file, without reading its samples. AudioError if it is no readable audio."""
-    _check_is_file(path)
+    check_is_file(path)
     try:
         info = soundfile.info(str(path))
     except soundfile.LibsndfileError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     return AudioInfo(info.samplerate, info.frames, info.channels)
 
 
@@ -61,14 +61,14 @@ def read_audio(path: str | Path, sample_rate: int | None = None) -> tuple[Float[
     Warns:
         AudioWarning: the file was cut off; what is left of it is read.
     """
-    _check_is_file(path)
+    check_is_file(path)
     try:
         with soundfile.SoundFile(str(path)) as file:
             rate, n_promised = file.samplerate, file.frames
             channels = file.read(dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
-        raise _unreadable(path, error) from error
-    if len(channels) < n_promised or _is_cut_riff(path):
+        raise unreadable(path, error) from error
+    if len(channels) < n_promised or is_cut_riff(path):
         warnings.warn(f"{path}: ends earlier than its header says; it was cut off", AudioWarning, stacklevel=2)
     bad = np.flatnonzero(~np.isfinite(channels).all(axis=1))
     if len(bad):
@@ -100,10 +100,7 @@ def write_audio(path: str | Path, waveform: Float[Tensor, "..."], sample_rate: i
             cannot be written.
     """
     path = Path(path)
-    if path.suffix.lower() not in FORMATS:
-        raise AudioError(f"{path}: audio is written as {' or '.join(FORMATS)}, by suffix")
-    if subtype == "FLOAT" and path.suffix.lower() == ".flac":
-        raise AudioError(f"{path}: FLAC cannot hold FLOAT samples; use PCM_16 or PCM_24, or a .wav file")
+    check_target(path, subtype)
     if waveform.dim() != 1:
         raise AudioError(
             f"{path}: not written, a mono waveform has one axis; this one has shape {tuple(waveform.shape)}"
@@ -122,12 +119,20 @@ def write_audio(path: str | Path, waveform: Float[Tensor, "..."], sample_rate: i
             stacklevel=2,
         )
     encoded = io.BytesIO()
-    soundfile.write(encoded, _quantised(samples, subtype), sample_rate, subtype, format=FORMATS[path.suffix.lower()])
+    soundfile.write(encoded, quantised(samples, subtype), sample_rate, subtype, format=FORMATS[path.suffix.lower()])
     _replace(path, encoded.getvalue())
     return n_clipped
 
 
-def _quantised(samples: np.ndarray, subtype: Subtype) -> np.ndarray:
+def check_target(path: Path, subtype: Subtype) -> None:
+    """AudioError unless a file of this name and sample format can be written."""
+    if path.suffix.lower() not in FORMATS:
+        raise AudioError(f"{path}: audio is written as {' or '.join(FORMATS)}, by suffix")
+    if subtype == "FLOAT" and path.suffix.lower() == ".flac":
+        raise AudioError(f"{path}: FLAC cannot hold FLOAT samples; use PCM_16 or PCM_24, or a .wav file")
+
+
+def quantised(samples: np.ndarray, subtype: Subtype) -> np.ndarray:
     """What libsndfile stores without a change; its own conversion would scale by 32767 / 32768."""
     if subtype == "FLOAT":
         return samples.astype(np.float32)
@@ -147,16 +152,16 @@ def _replace(path: Path, content: bytes) -> None:
         raise AudioError(f"{path}: cannot be written: {error.strerror}") from error
 
 
-def _check_is_file(path: str | Path) -> None:
+def check_is_file(path: str | Path) -> None:
     if not Path(path).is_file():
         raise AudioError(f"{path}: is not a file" if Path(path).exists() else f"{path}: does not exist")
 
 
-def _unreadable(path: str | Path, error: soundfile.LibsndfileError) -> AudioError:
+def unreadable(path: str | Path, error: soundfile.LibsndfileError) -> AudioError:
     return AudioError(f"{path}: cannot be read as audio: {error.error_string}")
 
 
-def _is_cut_riff(path: str | Path) -> bool:
+def is_cut_riff(path: str | Path) -> bool:
     """Whether a WAV file is shorter than its header says, which libsndfile passes over.
 
     Streams have a size near 2^31 or 2^32 for want of a better one, and many writers forget the last padding byte.

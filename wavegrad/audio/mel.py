@@ -171,13 +171,17 @@ class MelSpectrogram(nn.Module):
         Raises:
             AudioError: the waveform is too short for one frame.
         """
+        return self.of_padded(pad_ends(waveform, self.config))
+
+    def of_padded(self, padded: Float[Tensor, "batch padded"]) -> Mel:
+        """The frames of a waveform that has its padding, or the inner frames of one that has none."""
         config = self.config
-        bands = self.filterbank.double() @ self._spectrum(_pad(waveform, config).double())
+        bands = self.filterbank.double() @ self._spectrum(padded.double())
         level = bands.clamp(min=config.floor).log() * config.units_per_neper - config.reference_level
         mel = level * config.scale + config.offset
         if config.clamp_min is not None or config.clamp_max is not None:
             mel = mel.clamp(config.clamp_min, config.clamp_max)
-        return mel.to(waveform.dtype)
+        return mel.to(padded.dtype)
 
     def _spectrum(self, padded: Waveform) -> Float[Tensor, "batch n_freqs frames"]:
         """Magnitudes or powers."""
@@ -253,14 +257,19 @@ def _window_energy(config: MelConfig) -> float:
     return _window(config).square().sum().item()
 
 
-def _pad(waveform: Waveform, config: MelConfig) -> Float[Tensor, "batch padded"]:
+def padding(config: MelConfig) -> tuple[int, int]:
+    """Samples that stand before and after the waveform."""
+    total = config.n_fft if config.centring == "center" else config.n_fft - config.hop_length
+    return total // 2, total - total // 2
+
+
+def pad_ends(waveform: Waveform, config: MelConfig) -> Float[Tensor, "batch padded"]:
     """Pad both ends; reflections repeat where the waveform is shorter than the padding."""
     n_samples = waveform.shape[1]
     shortest = max(2, config.hop_length if config.centring == "same" else 0)
     if n_samples < shortest:
         raise AudioError(f"{n_samples} samples are too few for a frame; this front-end needs at least {shortest}")
-    total = config.n_fft if config.centring == "center" else config.n_fft - config.hop_length
-    left, right = total // 2, total - total // 2
+    left, right = padding(config)
     if config.pad_mode == "constant":
         return F.pad(waveform, (left, right))
     while left or right:

@@ -3,18 +3,21 @@
 import sys
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from wavegrad.cli.files import AUDIO, MELS, Job, not_all_done, plan, still_to_do
+from wavegrad.cli.long_files import Terminated, is_long, vocode_long
 from wavegrad.cli.options import Device, Model, Seed, Threads, read_schedule, set_threads
 from wavegrad.errors import ConfigError, WavegradError
 
 if TYPE_CHECKING:
     from jaxtyping import Float
     from torch import Tensor
+    from tqdm import tqdm
 
     from wavegrad.diffusion import Sampler
     from wavegrad.diffusion.schedule import NoiseSchedule
@@ -60,7 +63,8 @@ def vocode(
 ) -> None:
     """Turn mel spectrograms into audio, or audio into audio through its mel.
 
-    One bad file is reported and does not stop the others; the exit code is 2 then.
+    One bad file is reported and does not stop the others; the exit code is 2 then. More than 30 s of audio are made as
+    a stream, in memory that does not grow (by the ancestral and the DDIM sampler); Ctrl-C then leaves a shorter file.
     """
     if steps is not None and schedule is not None:
         raise ConfigError("--steps and --schedule exclude each other: a schedule has its number of steps")
@@ -111,7 +115,9 @@ def _vocode_all(
     from tqdm import tqdm
 
     from wavegrad.audio.io import write_audio
+    from wavegrad.inference.streaming import is_linear
 
+    streams = guidance == 0 and is_linear(sampler)
     seconds_of_audio = seconds_taken = 0.0
     failures = 0
     with tqdm(total=len(jobs) * schedule.n_steps, unit="step", dynamic_ncols=True) as bar:
@@ -120,6 +126,14 @@ def _vocode_all(
             try:
                 with warnings.catch_warnings(record=True) as caught:
                     warnings.simplefilter("always")
+                    began = time.perf_counter()
+                    if streams and is_long(job.source, vocoder):
+                        n_made = _stream_to_file(job, vocoder, schedule, seed, sampler, dtype, subtype, bar)
+                        seconds_of_audio += n_made / vocoder.sample_rate
+                        seconds_taken += time.perf_counter() - began
+                        bar.update(schedule.n_steps)
+                        _report(job, caught, bar)
+                        continue
                     mel, n_samples = _mel_of(job.source, vocoder)
                     began = time.perf_counter()
                     waveform = vocoder(
@@ -136,8 +150,7 @@ def _vocode_all(
                     job.target.parent.mkdir(parents=True, exist_ok=True)
                     write_audio(job.target, waveform, vocoder.sample_rate, subtype)
                 seconds_of_audio += len(waveform) / vocoder.sample_rate
-                for warning in caught:
-                    bar.write(f"{job.source}: {warning.message}", file=sys.stderr)
+                _report(job, caught, bar)
             except WavegradError as error:
                 failures += 1
                 bar.write(f"{job.source}: {error}", file=sys.stderr)
@@ -147,6 +160,42 @@ def _vocode_all(
     files = "1 file" if done == 1 else f"{done} files"
     typer.echo(f"{files}, {seconds_of_audio:.2f} s of audio, real-time factor {factor}")
     not_all_done(failures)
+
+
+def _stream_to_file(
+    job: Job,
+    vocoder: "Vocoder",
+    schedule: "NoiseSchedule",
+    seed: int,
+    sampler: "Sampler",
+    dtype: Literal["float32", "bfloat16", "float16"],
+    subtype: Literal["PCM_16", "PCM_24", "FLOAT"],
+    bar: "tqdm[None]",
+) -> int:
+    """Synthesise a long file piece by piece; the samples written. An interruption keeps them, and ends the command."""
+    seconds = 0.0
+
+    def show(so_far: float) -> None:
+        nonlocal seconds
+        seconds = so_far
+        bar.set_postfix_str(f"{seconds:.0f} s")
+
+    stream = partial(vocoder.stream, schedule=schedule, seed=seed, sampler=sampler, precision=dtype)
+    try:
+        return vocode_long(job, vocoder, stream, subtype, show)
+    except KeyboardInterrupt as interrupt:
+        bar.write(
+            f"interrupted: {job.target} holds the first {seconds:.2f} s; --overwrite does it again"
+            if seconds
+            else f"interrupted: nothing of {job.target} was done",
+            file=sys.stderr,
+        )
+        raise typer.Exit(143 if isinstance(interrupt, Terminated) else 130) from None
+
+
+def _report(job: Job, caught: "list[warnings.WarningMessage]", bar: "tqdm[None]") -> None:
+    for message in dict.fromkeys(str(warning.message) for warning in caught):
+        bar.write(f"{job.source}: {message}", file=sys.stderr)
 
 
 def _mel_of(path: Path, vocoder: "Vocoder") -> "tuple[Float[Tensor, 'n_mels frames'], int | None]":

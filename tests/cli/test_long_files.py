@@ -1,0 +1,66 @@
+"""`wavegrad vocode` of long files: streamed, the same audio, and what was done stays when it is interrupted."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from tests.cli.conftest import SPEECH
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def speech(tmp_path):
+    """A second, at another rate than the model's."""
+    samples, rate = soundfile.read(SPEECH / "kathleen.flac", dtype="float32")
+    soundfile.write(tmp_path / "speech.wav", samples[24000:46001], rate * 44100 // 24000)
+    return tmp_path / "speech.wav"
+
+
+@pytest.mark.parametrize("kind", ["audio", "mel"])
+def test_a_streamed_file_is_the_file(run, model, speech, tmp_path, monkeypatch, kind):
+    if kind == "mel":
+        assert run("mel", speech, "--out", tmp_path / "m.npy", "--model", model).code == 0
+        speech = tmp_path / "m.npy"
+    options = ("--model", model, "--subtype", "FLOAT")
+    assert run("vocode", speech, "--out", tmp_path / "whole.wav", *options).code == 0
+    monkeypatch.setattr("wavegrad.cli.long_files.LONG_S", 0.1)
+    result = run("vocode", speech, "--out", tmp_path / "new" / "streamed.wav", *options)
+    assert result.code == 0, result.err
+    assert "1 file, 0." in result.out
+    whole, streamed = (soundfile.read(tmp_path / name)[0] for name in ("whole.wav", "new/streamed.wav"))
+    assert len(whole) == len(streamed)
+    assert np.abs(whole - streamed).max() < 1e-5 * np.abs(whole).max()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interruption_leaves_a_shorter_file(model, tmp_path, number, code):
+    """Two hours of mel: many minutes of work, ended as soon as the first of them is being written."""
+    np.save(tmp_path / "long.npy", np.full((128, 2 * 3600 * 80), -7.0, np.float32))
+    command = [sys.executable, "-m", "wavegrad", "vocode", "long.npy", "--out", "long.wav", "--model", model]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+    try:
+        deadline = time.monotonic() + 60
+        while not any(p.stat().st_size > 100_000 for p in tmp_path.glob(".long.wav.*.tmp")):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(number)
+        _, said = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert process.returncode == code
+    samples, rate = soundfile.read(tmp_path / "long.wav")
+    assert rate == 24000
+    assert 50_000 <= len(samples) < 3600 * 24000
+    assert f"long.wav holds the first {len(samples) / rate:.2f} s" in said
+    assert "Traceback" not in said
+    assert not list(tmp_path.glob(".*"))

@@ -1,0 +1,210 @@
+"""The stream against the whole utterance: the same samples for every way of cutting, exactly as late as computed."""
+
+import bisect
+import itertools
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from wavegrad.diffusion import NoiseSchedule, SeededNoise, ancestral_sample
+from wavegrad.errors import ConfigError, WavegradError
+from wavegrad.inference.streaming import (
+    LinearStep,
+    StreamSampler,
+    ancestral_steps,
+    ddim_steps,
+    inputs_needed,
+)
+from wavegrad.network import WaveGrad, WaveGradConfig
+from wavegrad.network.presets import FACTORS, NETWORKS
+from wavegrad.pieces import Piece
+
+SCHEDULE = NoiseSchedule.log_snr(3)
+N_MELS = 4
+TOLERANCE = 1e-5
+
+
+def narrow(preset: str = "base", factors: tuple[int, ...] = (3, 2, 2, 1, 2), **fields: object) -> WaveGradConfig:
+    """A preset's kernels, dilations and blocks in a few channels."""
+    config = replace(
+        NETWORKS[preset],
+        n_mels=N_MELS,
+        factors=factors,
+        mel_channels=6,
+        waveform_channels=4,
+        ublock_channels=(6, 5, 4, 4, 4),
+        dblock_channels=(4, 4, 6, 6),
+    )
+    return replace(config, **fields)
+
+
+def tame(config: WaveGradConfig) -> WaveGrad:
+    """Random weights with which refining does not diverge, and biases that are felt at the ends."""
+    with torch.random.fork_rng(), torch.no_grad():
+        torch.manual_seed(0)
+        network = WaveGrad(config).eval().requires_grad_(False)
+        for name, parameter in network.named_parameters():
+            if name.endswith("bias"):
+                parameter.add_(0.1 * torch.randn_like(parameter))
+            if name.startswith("films") and name.endswith("output.weight"):
+                parameter.mul_(0.1)
+        network.output_conv.weight.mul_(0.3)
+        return network
+
+
+def mel_of(n_frames: int, n_items: int = 1) -> Tensor:
+    return torch.randn(n_items, N_MELS, n_frames, generator=torch.Generator().manual_seed(1))
+
+
+def whole(network: WaveGrad, mel: Tensor, seeds: Sequence[int]) -> Tensor:
+    n_samples = mel.shape[2] * network.config.hop_length
+    return ancestral_sample(lambda y, level: network(y, mel, level), SCHEDULE, n_samples, seeds)
+
+
+def streamed(
+    network: WaveGrad, mel: Tensor, seeds: Sequence[int], cuts: Sequence[int], steps: Sequence[LinearStep] | None = None
+) -> Tensor:
+    """Cut after so many frames, the end told apart from the last frames."""
+    sampler = StreamSampler(network, steps or ancestral_steps(SCHEDULE), seeds)
+    borders = [0, *sorted(cuts), mel.shape[2], mel.shape[2]]
+    pieces = [
+        sampler.push(Piece(start, mel[..., start:stop], last=i == len(borders) - 2))
+        for i, (start, stop) in enumerate(itertools.pairwise(borders))
+    ]
+    assert all(a.stop == b.start for a, b in itertools.pairwise(pieces))
+    assert pieces[-1].last
+    return torch.cat([piece.values for piece in pieces], dim=1)
+
+
+def assert_equal(found: Tensor, expected: Tensor) -> None:
+    """To 1e-5 of the peak."""
+    assert found.shape == expected.shape
+    assert (found - expected).abs().max() < TOLERANCE * expected.abs().max()
+
+
+NETWORK = tame(narrow())
+N_FRAMES = 40
+WHOLE = whole(NETWORK, mel_of(N_FRAMES), [7])
+
+
+@settings(max_examples=25)
+@given(st.lists(st.integers(0, N_FRAMES), max_size=45))
+def test_every_way_of_cutting_gives_the_whole(cuts: list[int]) -> None:
+    assert_equal(streamed(NETWORK, mel_of(N_FRAMES), [7], cuts), WHOLE)
+
+
+def test_frame_by_frame_gives_the_whole() -> None:
+    assert_equal(streamed(NETWORK, mel_of(N_FRAMES), [7], range(N_FRAMES)), WHOLE)
+
+
+@pytest.mark.parametrize("n_frames", [1, 2, 3, 7])
+def test_signals_shorter_than_the_look_ahead(n_frames: int) -> None:
+    mel = mel_of(n_frames, 2)
+    assert_equal(streamed(NETWORK, mel, [3, 4], range(n_frames)), whole(NETWORK, mel, [3, 4]))
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        *(narrow(preset) for preset in NETWORKS),
+        narrow(downsampling="nearest"),
+        narrow(downsampling="linear", upsampling="linear"),
+        narrow("large", (3, 2, 4, 1, 2), downsampling="linear", upsampling="linear"),
+        narrow(factors=(4, 3, 2, 3, 1), downsampling="nearest", upsampling="linear"),
+    ],
+    ids=[*NETWORKS, "nearest", "linear", "large-linear", "mixed"],
+)
+@pytest.mark.parametrize("n_items", [1, 2])
+def test_every_layout_of_the_network(config: WaveGradConfig, n_items: int) -> None:
+    network, mel, seeds = tame(config), mel_of(17, n_items), [5, 2][:n_items]
+    assert_equal(streamed(network, mel, seeds, [0, 1, 2, 3, 8, 8, 15]), whole(network, mel, seeds))
+
+
+@pytest.mark.parametrize("factors", FACTORS.values(), ids=map(str, FACTORS))
+def test_every_list_of_factors(factors: tuple[int, ...]) -> None:
+    network, mel = tame(narrow(factors=factors)), mel_of(9)
+    assert_equal(streamed(network, mel, [5], [1, 2, 6]), whole(network, mel, [5]))
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        narrow(),
+        narrow("large"),
+        narrow(factors=(2, 3, 3, 1, 1), downsampling="nearest"),
+        narrow(factors=(3, 2, 4, 1, 2), downsampling="linear", upsampling="linear"),
+    ],
+    ids=["base", "large", "nearest", "linear"],
+)
+@pytest.mark.parametrize("n_steps", [1, 2])
+def test_each_sample_comes_with_the_frame_that_it_was_computed_to_need(config: WaveGradConfig, n_steps: int) -> None:
+    """Neither later nor earlier: after every frame there are as many samples as the receptive field allows."""
+    hop, n_frames = config.hop_length, 24 * n_steps
+    sampler = StreamSampler(tame(config), ancestral_steps(NoiseSchedule.log_snr(n_steps)), [0])
+    frames = [inputs_needed(config, n_steps, sample).frame + 1 for sample in range(n_frames * hop)]
+    assert frames[0] < n_frames - 2
+    mel = mel_of(n_frames)
+    for n in range(1, n_frames + 1):
+        piece = sampler.push(Piece(n - 1, mel[..., n - 1 : n]))
+        assert piece.stop == bisect.bisect_right(frames, n)
+
+
+def ddim(network: WaveGrad, mel: Tensor, seed: int, eta: float) -> Tensor:
+    """DDIM, eq. 12, by way of the predicted y_0."""
+    noise, n_samples = SeededNoise([seed]), mel.shape[2] * network.config.hop_length
+    levels = SCHEDULE.alpha_bars.tolist()
+    y = noise(3, n_samples)
+    for n in (3, 2, 1):
+        outer, inner = levels[n - 1], levels[n - 2] if n > 1 else 1.0
+        predicted = network(y, mel, torch.tensor([outer**0.5], dtype=torch.float32))
+        y_0 = (y - (1 - outer) ** 0.5 * predicted) / outer**0.5
+        sigma = eta * ((1 - inner) / (1 - outer) * (1 - outer / inner)) ** 0.5
+        y = inner**0.5 * y_0 + max(1 - inner - sigma**2, 0) ** 0.5 * predicted
+        y = y + sigma * noise(n - 1, n_samples) if n > 1 else y
+    return y
+
+
+@pytest.mark.parametrize("eta", [0.0, 0.6])
+def test_ddim_streams_too(eta: float) -> None:
+    mel = mel_of(20)
+    assert_equal(streamed(NETWORK, mel, [4], [3, 11], ddim_steps(SCHEDULE, eta)), ddim(NETWORK, mel, 4, eta))
+
+
+def test_ddim_with_all_its_noise_is_the_ancestral_sampler() -> None:
+    for a, b in zip(ddim_steps(SCHEDULE, 1.0), ancestral_steps(SCHEDULE), strict=True):
+        for name in ("n", "noise_level", "of_state", "of_prediction", "of_noise"):
+            assert getattr(a, name) == pytest.approx(getattr(b, name), rel=1e-9, abs=1e-7), name
+    with pytest.raises(ConfigError, match="eta is 2"):
+        ddim_steps(SCHEDULE, 2.0)
+
+
+def test_the_larger_variance() -> None:
+    mel = mel_of(10)
+    expected = ancestral_sample(
+        lambda y, level: NETWORK(y, mel, level), SCHEDULE, 10 * NETWORK.config.hop_length, [1], variance="beta"
+    )
+    assert_equal(streamed(NETWORK, mel, [1], [4], ancestral_steps(SCHEDULE, "beta")), expected)
+    with pytest.raises(ConfigError, match="unknown variance"):
+        ancestral_steps(SCHEDULE, "most")  # type: ignore[arg-type]
+
+
+def test_a_fork_goes_its_own_way() -> None:
+    mel = mel_of(20)
+    sampler = StreamSampler(NETWORK, ancestral_steps(SCHEDULE), [7])
+    begun = sampler.push(Piece(0, mel[..., :12])).values
+    ended = sampler.fork().push(Piece(12, mel[..., :0], last=True)).values
+    rest = sampler.push(Piece(12, mel[..., 12:], last=True)).values
+    assert_equal(torch.cat((begun, ended), dim=1), whole(NETWORK, mel[..., :12], [7]))
+    assert_equal(torch.cat((begun, rest), dim=1), whole(NETWORK, mel, [7]))
+
+
+def test_a_prediction_that_is_not_finite_is_reported_with_its_step() -> None:
+    network = tame(narrow())
+    network.output_conv.bias.fill_(float("nan"))
+    with pytest.raises(WavegradError, match="not finite at refinement step 3"):
+        streamed(network, mel_of(20), [0], [])

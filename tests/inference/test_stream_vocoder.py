@@ -1,0 +1,192 @@
+"""`Vocoder.stream`: the audio of a call, in pieces, with the colour of the prior."""
+
+import itertools
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from tests.inference.test_stream_sampler import narrow, tame
+from wavegrad.audio.mel import MelConfig
+from wavegrad.audio.prior import PriorConfig
+from wavegrad.errors import AudioError, ConfigError
+from wavegrad.network import network_preset
+from wavegrad.streaming import MAX_FRAMES, look_ahead
+from wavegrad.vocoder import Vocoder
+
+MEL = MelConfig(
+    sample_rate=2000, n_fft=96, win_length=96, hop_length=24, n_mels=4, f_min=0.0, f_max=1000.0, mel_scale="htk"
+)
+ODD = replace(MEL, hop_length=27, n_fft=108, win_length=108)
+SPECTRAL = PriorConfig("spectral", n_cepstra=3)
+
+
+def vocoder_of(prior: PriorConfig = SPECTRAL, mel_config: MelConfig = MEL) -> Vocoder:
+    factors = {24: (3, 2, 2, 1, 2), 27: (3, 3, 3, 1, 1)}[mel_config.hop_length]
+    return Vocoder(mel_config, tame(narrow(factors=factors)), prior)
+
+
+def mel_of(n_frames: int, n_items: int = 1) -> Tensor:
+    """Loud and quiet by turns: gains that differ from frame to frame."""
+    noise = torch.randn(n_items, 4, n_frames, generator=torch.Generator().manual_seed(1))
+    return 0.5 * noise - 5 + torch.sin(torch.arange(n_frames) / 2)
+
+
+def assert_equal(found: Tensor, expected: Tensor) -> None:
+    assert found.shape == expected.shape
+    assert (found - expected).abs().max() < 1e-5 * max(1.0, expected.abs().max().item())
+
+
+VOCODER = vocoder_of()
+N_FRAMES = 30
+WHOLE = VOCODER(mel_of(N_FRAMES)[0], 2, 5)
+
+
+@settings(max_examples=15)
+@given(st.lists(st.integers(0, N_FRAMES), max_size=33))
+def test_every_way_of_cutting_gives_the_audio_of_a_call(cuts: list[int]) -> None:
+    borders = [0, *sorted(cuts), N_FRAMES]
+    chunks = [mel_of(N_FRAMES)[0, :, a:b] for a, b in itertools.pairwise(borders)]
+    made = list(VOCODER.stream(chunks, 2, 5))
+    assert all(len(piece) for piece in made)
+    assert_equal(torch.cat(made), WHOLE)
+
+
+@pytest.mark.parametrize("prior", [PriorConfig("standard"), PriorConfig("energy"), SPECTRAL], ids=lambda p: p.kind)
+@pytest.mark.parametrize("mel_config", [MEL, ODD], ids=["even", "odd"])
+def test_every_prior_in_a_batch(prior: PriorConfig, mel_config: MelConfig) -> None:
+    vocoder, mel = vocoder_of(prior, mel_config), mel_of(25, 2)
+    made = torch.cat(list(vocoder.stream(mel.split([1, 0, 13, 1, 1, 9], dim=2), 2, [8, 3])), dim=1)
+    assert_equal(made, vocoder(mel, 2, [8, 3]))
+
+
+def test_a_chunk_longer_than_one_piece() -> None:
+    mel = mel_of(2 * MAX_FRAMES + 5)[0]
+    assert_equal(torch.cat(list(VOCODER.stream([mel], 1))), VOCODER(mel, 1))
+
+
+@pytest.mark.parametrize("prior", [PriorConfig("standard"), SPECTRAL], ids=lambda p: p.kind)
+@pytest.mark.parametrize("mel_config", [MEL, ODD], ids=["even", "odd"])
+def test_the_audio_is_as_late_as_the_receptive_field_says(prior: PriorConfig, mel_config: MelConfig) -> None:
+    """Frame by frame: nothing before `first_frames`, and then never more than `frames` behind, which is reached."""
+    vocoder, n_frames, hop = vocoder_of(prior, mel_config), 40, mel_config.hop_length
+    delay = vocoder.look_ahead(2)
+    n_given, n_pushed, behind = 0, 0, []
+
+    def chunks():
+        nonlocal n_pushed
+        for frame in mel_of(n_frames)[0].split(1, dim=1):
+            if n_pushed > delay.first_frames + 2:
+                behind.append(n_pushed - n_given / hop)
+            assert (n_given > 0) == (n_pushed >= delay.first_frames)
+            n_pushed += 1
+            yield frame
+
+    for piece in vocoder.stream(chunks(), 2):
+        n_given += len(piece)
+    assert delay.frames == max(-(-b // 1) for b in behind)
+    assert delay.samples <= delay.frames * hop + hop - 1
+
+
+def test_the_look_ahead_of_the_presets() -> None:
+    """Base at 6 steps, 0.46 s: less than 6 times the 1767 samples of a call, which not every sample sees, and the
+    folds of the transform, 300 to 600 samples. Large sees farther."""
+    base = look_ahead(network_preset("base"), SPECTRAL, 6)
+    plain = look_ahead(network_preset("base"), PriorConfig(), 6)
+    assert base.samples / 24000 == pytest.approx(0.46, abs=0.005)
+    assert 5 * 1767 < plain.samples <= 6 * 1767
+    assert 300 <= base.samples - plain.samples <= 600
+    assert look_ahead(network_preset("large"), PriorConfig(), 1).samples > 1767
+
+
+def test_bounded_look_ahead_gives_what_a_mel_that_ends_there_gives() -> None:
+    mel, bound, hop = mel_of(60)[0], 3, VOCODER.hop_length
+    chunks, n_given = mel.split(7, dim=1), 0
+    pieces = list(VOCODER.stream(chunks, 2, 5, lookahead_frames=bound))
+    for i, piece in enumerate(pieces[:-1], start=1):
+        n_come = min(7 * i, 60)
+        so_far = VOCODER(mel[:, :n_come], 2, 5)
+        assert n_given + len(piece) == (n_come - bound) * hop
+        assert_equal(piece, so_far[n_given : n_given + len(piece)])
+        n_given += len(piece)
+    assert len(pieces) == 10
+    assert_equal(pieces[-1], VOCODER(mel, 2, 5)[n_given:])
+
+
+def test_a_bound_that_is_no_bound_changes_nothing() -> None:
+    mel = mel_of(60)[0]
+    frames = VOCODER.look_ahead(2).frames + 1
+    bounded = torch.cat(list(VOCODER.stream(mel.split(7, dim=1), 2, lookahead_frames=frames)))
+    assert_equal(bounded, VOCODER(mel, 2))
+
+
+def test_memory_does_not_grow_with_the_mel() -> None:
+    """What a stream keeps after 2000 frames is what it kept after 200."""
+    from wavegrad.inference.streaming import ancestral_steps
+    from wavegrad.pieces import Operator
+    from wavegrad.streaming import VocoderStream
+
+    def kept(value: object) -> int:
+        if isinstance(value, Tensor):
+            return value.untyped_storage().nbytes()
+        if isinstance(value, list):
+            return sum(map(kept, value))
+        return sum(map(kept, vars(value).values())) if isinstance(value, Operator) else 0
+
+    steps = ancestral_steps(VOCODER.find_schedule(2))
+    stream = VocoderStream(VOCODER.network, MEL, SPECTRAL, steps, [0])
+    sizes = []
+    for _ in range(10):
+        stream.push(mel_of(200))
+        sizes.append(kept(stream))
+    assert len(set(sizes[1:])) == 1
+
+
+def test_streams_of_one_vocoder_do_not_disturb_each_other() -> None:
+    mel = mel_of(30)[0]
+    one, two = (VOCODER.stream(mel.split(4, dim=1), 2, seed) for seed in (5, 6))
+    mixed = [(a, b) for a, b in zip(one, two, strict=True)]
+    assert_equal(torch.cat([a for a, _ in mixed]), WHOLE)
+    assert_equal(torch.cat([b for _, b in mixed]), VOCODER(mel, 2, 6))
+
+
+def test_autograd_may_use_the_audio() -> None:
+    gain = torch.ones((), requires_grad=True)
+    sum((gain * piece).sum() for piece in VOCODER.stream([mel_of(4)[0]], 1)).backward()
+    assert gain.grad is not None
+    assert not torch.is_inference_mode_enabled()
+
+
+def test_chunks_that_are_no_mels() -> None:
+    good = mel_of(4)
+    for chunks, message in (
+        ([], "without a frame"),
+        ([good[..., :0]], "without a frame"),
+        ([good, good[0]], "2 axes|3 axes"),
+        ([good, good.expand(2, -1, -1)], "a chunk of 2 mels"),
+        ([good, good[:, :3]], "bands"),
+        ([good, good[:, :3, :0]], "bands"),
+        ([good, good * float("nan")], "not finite"),
+    ):
+        with pytest.raises(AudioError, match=message):
+            list(VOCODER.stream(chunks, 1))
+
+
+def test_options_are_checked_at_once() -> None:
+    with pytest.raises(ConfigError, match="lookahead_frames is -1"):
+        VOCODER.stream([], lookahead_frames=-1)
+    with pytest.raises(ConfigError, match="unknown schedule"):
+        VOCODER.stream([], "sevn")
+    with pytest.raises(ConfigError, match="2 seeds for 1 mels"):
+        list(VOCODER.stream([mel_of(3)], 1, [1, 2]))
+
+
+def test_bfloat16_is_close() -> None:
+    mel = mel_of(30)[0]
+    exact, rounded = WHOLE, torch.cat(list(VOCODER.stream(mel.split(7, dim=1), 2, 5, precision="bfloat16")))
+    assert rounded.dtype == torch.float32
+    snr_db = 10 * torch.log10(exact.square().sum() / (exact - rounded).square().sum())
+    assert 15 < snr_db < 100

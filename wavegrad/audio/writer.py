@@ -1,0 +1,90 @@
+"""Audio files written block by block."""
+
+import os
+import warnings
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+import soundfile
+from jaxtyping import Float
+from torch import Tensor
+
+from wavegrad.audio.io import FORMATS, AudioWarning, Subtype, check_target, quantised
+from wavegrad.errors import AudioError
+
+
+class AudioWriter:
+    """A mono WAV or FLAC file that grows; readers see the old file until the new one is closed.
+
+    A context. Left by an interruption (Ctrl-C, or any other exception that is no `Exception`), it keeps what was
+    written: a valid, shorter file. Left by an error it leaves nothing new behind. The samples become those that
+    `write_audio` writes.
+
+    Args:
+        path: ends in .wav or .flac.
+        sample_rate: Hz.
+
+    Raises:
+        AudioError: as `write_audio`, where the fault shows.
+
+    Warns:
+        AudioWarning: on leaving, where samples were clipped.
+    """
+
+    def __init__(self, path: str | Path, sample_rate: int, subtype: Subtype = "PCM_16"):
+        self.path = Path(path)
+        self.sample_rate = sample_rate
+        self.subtype: Subtype = subtype
+        self.n_samples = 0
+        """Written so far."""
+        self.n_clipped = 0
+        """Of them, outside [-1, 1] in a format that cannot hold them."""
+        self.peak = 0.0
+        check_target(self.path, subtype)
+        self._temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
+        self._format = FORMATS[self.path.suffix.lower()]
+        try:
+            self._file = soundfile.SoundFile(str(self._temporary), "w", sample_rate, 1, subtype, format=self._format)
+        except soundfile.LibsndfileError as error:
+            raise self._unwritable(error) from error
+
+    def write(self, waveform: Float[Tensor, " time"]) -> None:
+        """Append samples."""
+        samples = waveform.detach().cpu().double().numpy()
+        if not np.isfinite(samples).all():
+            raise AudioError(f"{self.path}: not written, samples from {self.n_samples} on are NaN or infinite")
+        if self.subtype != "FLOAT":
+            self.n_clipped += int(np.sum(np.abs(samples) > 1))
+            self.peak = max(self.peak, np.abs(samples).max(initial=0.0))
+        try:
+            self._file.write(quantised(samples, self.subtype))
+        except soundfile.LibsndfileError as error:
+            raise self._unwritable(error) from error
+        self.n_samples += len(samples)
+
+    def __enter__(self) -> "AudioWriter":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self._file.close()
+            if kind is None or (self.n_samples and not issubclass(kind, Exception)):
+                os.replace(self._temporary, self.path)
+        except (soundfile.LibsndfileError, OSError) as fault:
+            raise self._unwritable(fault) from fault
+        finally:
+            self._temporary.unlink(missing_ok=True)
+        if kind is None and self.n_clipped:
+            warnings.warn(
+                f"{self.path}: {self.n_clipped} of {self.n_samples} samples clipped, the peak is "
+                f"{20 * np.log10(self.peak):.1f} dB above full scale",
+                AudioWarning,
+                stacklevel=2,
+            )
+
+    def _unwritable(self, error: soundfile.LibsndfileError | OSError) -> AudioError:
+        reason = error.strerror if isinstance(error, OSError) else error.error_string
+        return AudioError(f"{self.path}: cannot be written: {reason}")

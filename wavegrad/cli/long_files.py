@@ -1,0 +1,116 @@
+"""Long files: synthesised as a stream, in memory that does not grow with them."""
+
+import contextlib
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from wavegrad.cli.files import MELS, Job
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+    from torch import Tensor
+
+    from wavegrad.vocoder import Vocoder
+
+LONG_S = 30.0
+"""Seconds of audio from which on a file is streamed."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which is to end as cleanly as Ctrl-C."""
+
+
+def is_long(path: Path, vocoder: "Vocoder") -> bool:
+    """Whether a file of audio or mel is streamed. False for one that cannot be read, which will be reported."""
+    from wavegrad.audio.io import audio_info
+    from wavegrad.audio.mel_file import read_mel
+    from wavegrad.errors import AudioError
+
+    try:
+        if path.suffix.lower() in MELS:
+            seconds = read_mel(path, vocoder.n_mels).shape[1] * vocoder.hop_length / vocoder.sample_rate
+        else:
+            info = audio_info(path)
+            seconds = info.n_samples / info.sample_rate
+    except AudioError:
+        return False
+    return seconds > LONG_S
+
+
+def vocode_long(
+    job: Job,
+    vocoder: "Vocoder",
+    stream: "Callable[[Iterable[Tensor]], Iterator[Tensor]]",
+    subtype: Literal["PCM_16", "PCM_24", "FLOAT"],
+    on_audio: Callable[[float], None],
+) -> int:
+    """Synthesise one file, and write it as far as it is done.
+
+    Args:
+        stream: mel chunks to audio: `Vocoder.stream` with its options bound.
+        on_audio: called with the seconds written so far.
+
+    Returns:
+        Samples written.
+
+    Raises:
+        KeyboardInterrupt: it was interrupted; the target is a valid file and holds what was done.
+    """
+    from wavegrad.audio.writer import AudioWriter
+
+    job.target.parent.mkdir(parents=True, exist_ok=True)
+    source = _Source(job.source, vocoder)
+    with _sigterm_interrupts(), AudioWriter(job.target, vocoder.sample_rate, subtype) as writer:
+        for waveform in stream(source.mel_chunks()):
+            n_left = len(waveform) if source.n_samples is None else source.n_samples - writer.n_samples
+            writer.write(waveform[: max(0, n_left)])
+            on_audio(writer.n_samples / vocoder.sample_rate)
+        return writer.n_samples
+
+
+class _Source:
+    """The mel of a file, and the length of its audio once that is known."""
+
+    def __init__(self, path: Path, vocoder: "Vocoder"):
+        self.path = path
+        self.vocoder = vocoder
+        self.n_samples: int | None = None
+
+    def mel_chunks(self) -> "Iterator[Float[Tensor, 'n_mels frames']]":
+        from wavegrad.audio.mel import MelSpectrogram
+        from wavegrad.audio.mel_file import read_mel
+        from wavegrad.audio.stream_mel import mel_blocks
+
+        if self.path.suffix.lower() in MELS:
+            yield from read_mel(self.path, self.vocoder.n_mels).split(64, dim=1)
+        else:
+            yield from mel_blocks(self._blocks(), MelSpectrogram(self.vocoder.mel_config))
+
+    def _blocks(self) -> "Iterator[Float[Tensor, ' time']]":
+        from wavegrad.audio.blocks import read_blocks
+
+        n_samples = 0
+        for block in read_blocks(self.path, self.vocoder.sample_rate):
+            n_samples += len(block)
+            yield block
+        self.n_samples = n_samples
+
+
+@contextlib.contextmanager
+def _sigterm_interrupts() -> Iterator[None]:
+    """Turn SIGTERM into an exception meanwhile; only the main thread of a process may."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: object) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

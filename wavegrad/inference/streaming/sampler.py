@@ -1,0 +1,74 @@
+"""The refinement steps, one behind the other along time."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from wavegrad.diffusion import SeededNoise
+from wavegrad.errors import WavegradError
+from wavegrad.inference.streaming.network import StreamMelConv, StreamNetwork
+from wavegrad.inference.streaming.steps import LinearStep
+from wavegrad.network import WaveGrad
+from wavegrad.pieces import Join, Operator, Piece
+
+
+class StreamSampler(Operator):
+    """Mel frames in, y_0 out, as far as it is final.
+
+    Args:
+        network: its weights are shared, and must not change meanwhile.
+        steps: of the sampler, from N down to 1.
+        seeds: one for each item of the batch.
+    """
+
+    def __init__(self, network: WaveGrad, steps: Sequence[LinearStep], seeds: Sequence[int]):
+        parameter = next(network.parameters())
+        self.hop_length = network.config.hop_length
+        self.noise = SeededNoise(seeds, parameter.device)
+        self.first_noise = steps[0].n
+        self.mel_conv = StreamMelConv(network)
+        template = StreamNetwork(network)
+        self.steps = [StreamStep(template.fork(), step, self.noise) for step in steps]
+
+    def push(self, mel: Piece) -> Piece:
+        """`batch n_mels frames` -> `batch time`, float32."""
+        start, n_samples = mel.start * self.hop_length, mel.values.shape[2] * self.hop_length
+        y = Piece(start, self.noise(self.first_noise, n_samples, start), mel.last)
+        condition = self.mel_conv.push(mel)
+        for step in self.steps:
+            y = step.push(y, condition)
+        return y
+
+
+class StreamStep(Operator):
+    """One step: y_n in, y_{n-1} out, later by the look-ahead of the network."""
+
+    def __init__(self, network: StreamNetwork, step: LinearStep, noise: SeededNoise):
+        self.network = network
+        self.step = step
+        self.noise = noise
+        self.join = Join(self._mix)
+        n_items = len(noise.seeds)
+        self.network.bind(torch.full((n_items,), step.noise_level, dtype=noise.dtype, device=noise.device))
+
+    def push(self, y: Piece, condition: Piece) -> Piece:
+        predicted = self.network.push(y, condition).map(self._check)
+        return self._add_noise(self.join.push(y, predicted))
+
+    def _mix(self, y: Tensor, predicted: Tensor) -> Tensor:
+        return self.step.of_state * y + self.step.of_prediction * predicted
+
+    def _add_noise(self, y: Piece) -> Piece:
+        if not self.step.of_noise or not y.values.shape[1]:
+            return y
+        noise = self.noise(self.step.n - 1, y.values.shape[1], y.start)
+        return y.map(lambda values: values + self.step.of_noise * noise)
+
+    def _check(self, predicted: Tensor) -> Tensor:
+        if not torch.isfinite(predicted).all():
+            items = (~torch.isfinite(predicted)).any(dim=1).nonzero().flatten().tolist()
+            raise WavegradError(
+                f"the network's prediction is not finite at refinement step {self.step.n} (items {items} of the batch)"
+            )
+        return predicted.float()

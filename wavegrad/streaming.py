@@ -1,0 +1,190 @@
+"""A vocoder as a stream: the sampler behind the mel, the colour of the prior behind the sampler."""
+
+import bisect
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from wavegrad.audio.mel import MelConfig
+from wavegrad.audio.mel_check import check_mel
+from wavegrad.audio.prior import PriorConfig, prior_gains
+from wavegrad.audio.stream_colour import StreamColour, n_coloured
+from wavegrad.device import Precision, autocast
+from wavegrad.errors import AudioError, ConfigError
+from wavegrad.inference.streaming import LinearStep, StreamSampler, inputs_needed
+from wavegrad.network import WaveGrad, WaveGradConfig
+from wavegrad.pieces import Operator, Piece
+from wavegrad.shapes import Mel, Waveform
+
+MAX_FRAMES = 64
+"""Longer chunks are worked off in pieces of this length: it bounds the memory, and longer ones are no faster."""
+
+
+@dataclass(frozen=True)
+class StreamOptions:
+    """How a stream is computed."""
+
+    precision: Precision = "float32"
+    """Of the network's arithmetic; the waveform being refined is float32 always."""
+    lookahead_frames: int | None = None
+    """None: every sample waits until it is final. A number: after each chunk all but this many frames of what came are
+    given, as they would be if the mel ended there. Less delay, more work, and a result that depends on the cuts."""
+
+    def __post_init__(self) -> None:
+        if self.lookahead_frames is not None and self.lookahead_frames < 0:
+            raise ConfigError(f"lookahead_frames is {self.lookahead_frames}; it must be 0 or more, or None for exact")
+
+
+@dataclass(frozen=True)
+class LookAhead:
+    """How far behind the mel the audio of a stream comes, when every sample waits until it is final."""
+
+    samples: int
+    """How far the farthest-seeing sample sees to its right."""
+    frames: int
+    """The same in frames after its own."""
+    first_frames: int
+    """Frames that must have come before the first sample does."""
+
+
+def look_ahead(config: WaveGradConfig, prior: PriorConfig, n_steps: int) -> LookAhead:
+    """Computed from the receptive field of the network, the number of steps, and the fold of the prior's transform."""
+    hop = config.hop_length
+    frame = range(2 * hop, 3 * hop)  # the folds at the outer ends differ
+    needs = [inputs_needed(config, n_steps, _last_whitened(sample, hop, prior)) for sample in frame]
+    samples = max(need.sample - sample for sample, need in zip(frame, needs, strict=True))
+    first = inputs_needed(config, n_steps, _last_whitened(0, hop, prior))
+    return LookAhead(samples, max(need.frame for need in needs) - 2, first.frame + 1)
+
+
+def _last_whitened(sample: int, hop: int, prior: PriorConfig) -> int:
+    """The last sample of y_0 that `sample` of the coloured waveform depends on, those before it included."""
+    if prior.kind == "standard":
+        return sample
+    counts = range(sample + 1, sample + 3 * hop)
+    return counts[bisect.bisect_right(counts, sample, key=lambda n: n_coloured(n, hop))] - 1
+
+
+class VocoderStream(Operator):
+    """Takes mel frames, gives audio. Not to be shared between threads.
+
+    Args:
+        network: its weights are shared, and must not change meanwhile.
+        mel_config: the front-end it was trained with.
+        prior: the noise that the refinement starts from.
+        steps: of the sampler, from N down to 1.
+        seeds: one for each item of the batch.
+    """
+
+    def __init__(
+        self,
+        network: WaveGrad,
+        mel_config: MelConfig,
+        prior: PriorConfig,
+        steps: Sequence[LinearStep],
+        seeds: Sequence[int],
+        options: StreamOptions = StreamOptions(),
+    ):
+        self.device = next(network.parameters()).device
+        self.mel_config = mel_config
+        self.prior = prior
+        self.options = options
+        self.n_items = len(seeds)
+        self.n_frames = 0
+        self.n_final = 0
+        self.n_given = 0
+        self.sampler = StreamSampler(network, steps, seeds)
+        self.colour = StreamColour(mel_config.hop_length)
+
+    def push(self, mel: Mel) -> Waveform:
+        """The next frames, any number of them -> the samples that are new, `batch time`; perhaps none.
+
+        Raises:
+            AudioError: a mel that cannot come from the front-end, or of another batch.
+        """
+        if len(mel) != self.n_items:
+            raise AudioError(f"a chunk of {len(mel)} mels in a stream of {self.n_items}")
+        if mel.shape[1] != self.mel_config.n_mels:
+            raise AudioError(f"a chunk of {mel.shape[1]} bands; the model reads {self.mel_config.n_mels} bands")
+        if mel.shape[2]:
+            check_mel(mel, self.mel_config)
+        with torch.inference_mode():
+            final = torch.cat([self._advance(part, False) for part in mel.split(MAX_FRAMES, dim=2)], dim=1)
+            new = self._give(final)
+        return new.clone()  # one that autograd may use
+
+    def finish(self) -> Waveform:
+        """The mel has ended -> the rest of the audio.
+
+        Raises:
+            AudioError: there was no frame.
+        """
+        if not self.n_frames:
+            raise AudioError("the stream has ended without a frame of mel")
+        with torch.inference_mode():
+            rest = self._give(self._end())
+        return rest.clone()
+
+    def _give(self, final: Tensor) -> Tensor:
+        """What is new among the samples that are final, and those that bounded look-ahead does not wait for."""
+        first, self.n_final = self.n_final, self.n_final + final.shape[1]
+        bound = self.options.lookahead_frames
+        wanted = 0 if bound is None else (self.n_frames - bound) * self.mel_config.hop_length
+        if wanted > self.n_final:
+            if_it_ended = self.fork()._end()
+            final = torch.cat((final, if_it_ended[:, : wanted - self.n_final]), dim=1)
+        new = final[:, max(0, self.n_given - first) :]
+        self.n_given += new.shape[1]
+        return new
+
+    def _end(self) -> Tensor:
+        return self._advance(torch.empty(self.n_items, self.mel_config.n_mels, 0), True)
+
+    def _advance(self, mel: Tensor, last: bool) -> Tensor:
+        piece = Piece(self.n_frames, mel.to(self.device, torch.float32), last)
+        self.n_frames = piece.stop
+        with autocast(self.device, self.options.precision):
+            y_0 = self.sampler.push(piece)
+        if self.prior.kind == "standard":
+            return y_0.values
+        return self.colour.push(y_0, piece.map(self._gains)).values
+
+    def _gains(self, mel: Tensor) -> Tensor:
+        gains = prior_gains(mel, self.mel_config, self.prior)
+        assert gains is not None
+        return gains.mT
+
+
+def stream(
+    mel_chunks: Iterable[Tensor],
+    network: WaveGrad,
+    mel_config: MelConfig,
+    prior: PriorConfig,
+    steps: Sequence[LinearStep],
+    seeds: Callable[[int], Sequence[int]],
+    options: StreamOptions,
+) -> Iterator[Tensor]:
+    """The audio of the chunks, `batch n_mels frames` or `n_mels frames` each: `Vocoder.stream`.
+
+    Args:
+        seeds: makes one for each item of a batch of that size, which the first chunk tells.
+    """
+    vocoder: VocoderStream | None = None
+    n_axes = 0
+    for chunk in mel_chunks:
+        if vocoder is None:
+            n_axes = chunk.dim()
+            n_items = len(chunk) if n_axes == 3 else 1
+            vocoder = VocoderStream(network, mel_config, prior, steps, seeds(n_items), options)
+        if chunk.dim() != n_axes:
+            raise AudioError(f"a chunk of shape {tuple(chunk.shape)} in a stream of mels with {n_axes} axes")
+        new = vocoder.push(chunk if n_axes == 3 else chunk[None])
+        if new.shape[1]:
+            yield new if n_axes == 3 else new[0]
+    if vocoder is None:
+        raise AudioError("the stream has ended without a frame of mel")
+    rest = vocoder.finish()
+    if rest.shape[1]:
+        yield rest if n_axes == 3 else rest[0]
