@@ -296,7 +296,7 @@ class Vocoder:
             `batch time`, or `time` for one item, one sample or more.
 
         Raises:
-            AudioError, ConfigError: as in a call; of a mel, when its chunk is reached. ConfigError also for a sampler that
+            AudioError, ConfigError: as in a call; of a mel, when its chunk is reached. Also ConfigError: a sampler that
                 cannot be streamed.
         """
         chosen = self.find_schedule(schedule)
