@@ -112,16 +112,6 @@ def test_an_imported_checkpoint_is_a_model(run, tmp_path):
     assert (result.code, "kathleen.flac" in result.err) == (2, True)
 
 
-def test_evaluation_prints_a_table_and_writes_every_figure(run, model, tmp_path):
-    result = run("evaluate", SPEECH / "nathalie.flac", "--model", model, "--steps", "2", "--out", tmp_path / "t.json")
-    assert result.code == 0, result.err
-    table = json.loads((tmp_path / "t.json").read_text())
-    assert list(table) == ["2 steps", "Griffin-Lim"]
-    assert table["Griffin-Lim"][0]["pesq_wb"] > 3 > table["2 steps"][0]["pesq_wb"]
-    assert table["Griffin-Lim"][0]["log_mel_db"] < 2 < table["2 steps"][0]["log_mel_db"]
-    assert "| 2 steps | 1 |" in result.out
-
-
 def test_an_interrupted_vocode_leaves_nothing_half_written(model, tmp_path):
     """A real process, interrupted in the middle of a thousand steps."""
     command = [sys.executable, "-m", "wavegrad", "vocode", str(SPEECH / "ljspeech.flac"), "--out", str(tmp_path / "o")]
