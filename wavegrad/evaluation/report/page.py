@@ -18,6 +18,8 @@ from wavegrad.evaluation.results import Evaluation, write_whole
 from wavegrad.evaluation.table import Column, column
 
 FILE_NAME = "report.html"
+SCRIPTS = tuple(f"script/{name}.js" for name in ("elements", "tables", "plots", "sound", "player", "start"))
+"""In the order in which they are put together: one script of one page."""
 N_SHOWN = 8
 """Longer lists of remarks and failures are folded."""
 
@@ -36,7 +38,7 @@ def write_report(evaluation: Evaluation, directory: Path, n_listening: int = 50)
     """
     chosen = evenly(evaluation.clips, n_listening)
     clips = [_clip(evaluation, clip, directory, number) for number, clip in enumerate(chosen)]
-    style, script = _resource("page.css"), _resource("page.js")
+    style, script = _resource("page.css"), "\n".join(map(_resource, SCRIPTS))
     text = Template(_resource("page.html")).substitute(
         policy=_policy(style, script),
         style=style,
