@@ -53,7 +53,7 @@ def evaluate(
     tolerance_ms: Annotated[
         float, typer.Option(help="Generated audio may be this much longer or shorter than the recording.", min=0)
     ] = 50.0,
-    listen: Annotated[int, typer.Option(help="Clips with players and pictures in report.html.", min=0)] = 50,
+    listen: Annotated[int, typer.Option(help="Clips with players and pictures in report.html.", min=0)] = 20,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace another evaluation in the folder.")] = False,
 ) -> None:
     """Compare systems, and Griffin-Lim beside them, with recordings; write a report to read and to listen to.

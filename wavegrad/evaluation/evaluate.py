@@ -34,7 +34,7 @@ class EvaluationOptions:
     """Replace another evaluation in the report folder."""
     baseline: MelConfig | None = None
     """Mel of the Griffin-Lim row; left out, that of the log-mel distance."""
-    n_listening: int = 50
+    n_listening: int = 20
     """Clips with players and pictures in the report, evenly spread; see `write_report` for what they take."""
     command: str = ""
     """What the report says it was made with."""
