@@ -17,6 +17,7 @@ from wavegrad.audio.mel_file import read_mel
 from wavegrad.errors import AudioError, TrainingError
 from wavegrad.shapes import Mask, Mel
 from wavegrad.training.bank import ClipBank, MelBank, to_device
+from wavegrad.training.clip_mels import LEAST, at_gain, check_gain, raw_mels
 from wavegrad.training.recipe import DataRecipe
 
 
@@ -42,7 +43,7 @@ class Crops:
     share: float = 1.0
     """Counting samples of these crops over those of the whole step: the weight of their mean loss."""
     mels: Mel | None = None
-    """The mels of the windows, context included, where the clips came with mels of their own."""
+    """The mels of the windows, context and gain included, where they are not to be computed from the windows."""
 
 
 def find_clips(folder: Path) -> list[Path]:
@@ -150,8 +151,10 @@ class CropSampler:
         recipe: DataRecipe,
         seed: int,
         device: torch.device = torch.device("cpu"),  # noqa: B008 (a value, not a state)
+        whole_mels: bool = False,
     ):
         self.clips = clips
+        self.mel_config = mel
         self.recipe = recipe
         self.seed = seed
         self.hop = mel.hop_length
@@ -159,6 +162,11 @@ class CropSampler:
         self._n_samples = recipe.crop_frames * self.hop
         self._bank = ClipBank([c.pcm for c in clips], self._n_samples + self.context, device)
         self._mels = _mel_bank(clips, mel, recipe.crop_frames + self.context // self.hop, device)
+        self._raw_mels = None
+        if whole_mels and self._mels is None:
+            check_gain(mel, recipe.gain_db)
+            raw = raw_mels([c.pcm for c in clips], mel, self.context, device)
+            self._raw_mels = MelBank(raw, recipe.crop_frames, math.log(LEAST), device)
         self._ends = np.cumsum(np.maximum(1, self._bank.lengths // self.hop - recipe.crop_frames + 1))
 
     def draw(self, step: int, part: int = 0, n_parts: int = 1) -> Crops:
@@ -173,15 +181,19 @@ class CropSampler:
         chosen = slice(part * n // n_parts, (part + 1) * n // n_parts)
         begins, length = starts[chosen] - self.context, self._n_samples + 2 * self.context
         windows = self._bank.windows(clips[chosen], begins, length)
-        mels = None
+        gains, mels = _gains(windows, gains_db[chosen]), None
         if self._mels is not None:
+            gains = torch.ones_like(gains)
             mels = self._mels.windows(clips[chosen], begins // self.hop, length // self.hop)
+        elif self._raw_mels is not None:  # its first frame is `context` samples before the clip
+            raw = self._raw_mels.windows(clips[chosen], starts[chosen] // self.hop, length // self.hop)
+            mels = at_gain(raw, gains, self.mel_config)
         return Crops(
             tuple(self.clips[i].name for i in clips[chosen]),
             windows,
             torch.arange(self._n_samples, device=windows.device)
             < to_device(torch.from_numpy(counted[chosen]), windows.device)[:, None],
-            torch.ones(len(windows), device=windows.device) if mels is not None else _gains(windows, gains_db[chosen]),
+            gains,
             float(counted[chosen].sum() / max(1, counted.sum())),
             mels,
         )

@@ -171,6 +171,16 @@ class RunRecipe:
     corpus_on_device: bool = True
     """Keep the corpus where the network is, 2 bytes a sample (173 MB an hour at 24 kHz), and crop it there; false: in
     the memory of the host, for a corpus that does not fit on the GPU."""
+    whole_mels: bool = False
+    """Compute the mels of whole clips once, where the corpus is kept, another 4 * n_mels / hop_length bytes a sample;
+    false: the mel of every crop anew."""
+    prefetch: int = 1
+    """Steps whose crops a thread draws ahead into pinned memory, where corpus and network are on different devices; 0:
+    none."""
+    channels_last: bool = True
+    """Run the convolutions as 2-D ones over channels that are neighbours in memory; false: as plain 1-D ones."""
+    fused_optimizer: bool = True
+    """One kernel for all parameters, and no wait of the host; false: PyTorch's plain optimiser."""
     compile: bool = False
     """Compile the network with torch.compile: worth it on a GPU; on CPUs it gained nothing."""
     accumulate: int = 1
@@ -201,6 +211,8 @@ class RunRecipe:
         for name in counts:
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be 1 or more")
+        if self.prefetch < 0:
+            raise ConfigError(f"prefetch is {self.prefetch}; it must be 0 or more")
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,10 @@ from wavegrad.errors import CheckpointError, ConfigError, TrainingError
 from wavegrad.network import WaveGrad
 from wavegrad.training.data import Clip, CropSampler, context_samples
 from wavegrad.training.ema import Ema
+from wavegrad.training.layout import run_channels_first
 from wavegrad.training.objective import Objective, ObjectiveOfNetwork, Targets
 from wavegrad.training.optimizer import build_optimizer, learning_rate, steps_taken, update
+from wavegrad.training.prefetch import Draw, Prefetch
 from wavegrad.training.recipe import Recipe
 from wavegrad.training.state import TrainingState
 from wavegrad.training.step import Preprocessor
@@ -67,7 +69,10 @@ class Trainer:
         self.precision = choose_precision(recipe.run.precision, self.device)
         self.objective = Objective(recipe)
         bank_device = self.device if recipe.run.corpus_on_device else torch.device("cpu")
-        self.sampler = CropSampler(clips, mel, recipe.data, recipe.run.seed, bank_device)
+        self.sampler = CropSampler(clips, mel, recipe.data, recipe.run.seed, bank_device, recipe.run.whole_mels)
+        self._draw: Draw = self.sampler.draw
+        if recipe.run.prefetch and bank_device != self.device:
+            self._draw = Prefetch(self.sampler.draw, recipe.run.prefetch, pin=True)
         self.preprocess = Preprocessor(mel, recipe.model.prior, context_samples(mel), self.device)
         with torch.random.fork_rng():
             torch.manual_seed(recipe.run.seed)
@@ -75,9 +80,9 @@ class Trainer:
         if initialise is not None:
             initialise(self.network)
         self.network.to(self.device)
-        self._loss_of = self._wrapped()
         self.ema = Ema(self.network, recipe.optimizer.ema_decay)
-        self.optimizer = build_optimizer(self.network, recipe.optimizer)
+        self._loss_of = self._wrapped()
+        self.optimizer = build_optimizer(self.network, recipe.optimizer, recipe.run.fused_optimizer)
         self.step = 0
         self.best_loss = float("inf")
         self._broken = torch.zeros((), device=self.device)  # 1 from the first step on that was not finite
@@ -160,6 +165,8 @@ class Trainer:
     def _wrapped(self) -> nn.Module:
         """The loss as a function of what was drawn, in whose `forward` all use of the network lies: compiled where the
         recipe says so, its gradients added up over the ranks."""
+        if not self.recipe.run.channels_last:
+            run_channels_first(self.network)
         if self.recipe.run.compile:
             self.network.compile()
         loss = ObjectiveOfNetwork(self.objective, self.network)
@@ -182,7 +189,7 @@ class Trainer:
         """Share of one micro-batch in the loss of the step, and the losses of its items."""
         batch_size = self.recipe.data.batch_size
         chosen = slice(part * batch_size // n_parts, (part + 1) * batch_size // n_parts)
-        crops = self.sampler.draw(self.step, part, n_parts)
+        crops = self._draw(self.step, part, n_parts)
         example = self.preprocess(crops)
         with autocast(self.device, self.precision):
             mean, of_items = self._loss_of(example, targets.part(chosen))
