@@ -3,7 +3,7 @@
 import hashlib
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +45,10 @@ class Crops:
     mels: Mel | None = None
     """The mels of the windows, context and gain included, where they are not to be computed from the windows."""
 
+    def with_share(self, share: float) -> "Crops":
+        """The same crops with another weight."""
+        return replace(self, share=share)
+
 
 def find_clips(folder: Path) -> list[Path]:
     """Audio files below `folder`, sorted by path."""
@@ -82,12 +86,9 @@ def load_corpus(
         except AudioError as error:
             report(f"skipped {name}: {error}")
             continue
-        seconds = len(waveform) / mel.sample_rate
-        peak_db = 20 * math.log10(max(waveform.abs().max().item(), 1e-9))
-        if seconds < recipe.min_seconds:
-            report(f"skipped {name}: {seconds:.3f} s is shorter than min_seconds = {recipe.min_seconds}")
-        elif peak_db < recipe.silence_db:
-            report(f"skipped {name}: silent (peak {peak_db:.0f} dBFS, below silence_db = {recipe.silence_db})")
+        why = why_unusable(waveform, mel.sample_rate, recipe)
+        if why is not None:
+            report(f"skipped {name}: {why}")
         else:
             pcm = (waveform.clamp(-1, 1) * 32767).round().to(torch.int16)
             try:
@@ -97,6 +98,17 @@ def load_corpus(
     if not clips:
         raise TrainingError(f"no usable audio file is left in {root}; the lines above say why each one was skipped")
     return clips
+
+
+def why_unusable(waveform: Float[Tensor, " time"], sample_rate: int, recipe: DataRecipe) -> str | None:
+    """What is wrong with a clip, too short or too quiet; None where nothing is."""
+    seconds = len(waveform) / sample_rate
+    if seconds < recipe.min_seconds or not len(waveform):
+        return f"{seconds:.3f} s is shorter than min_seconds = {recipe.min_seconds}"
+    peak_db = 20 * math.log10(max(waveform.abs().max().item(), 1e-9))
+    if peak_db < recipe.silence_db:
+        return f"silent (peak {peak_db:.0f} dBFS, below silence_db = {recipe.silence_db})"
+    return None
 
 
 def mel_of_clip(folder: Path, name: str, n_samples: int, config: MelConfig) -> Float[Tensor, "n_mels frames"]:
@@ -181,7 +193,7 @@ class CropSampler:
         chosen = slice(part * n // n_parts, (part + 1) * n // n_parts)
         begins, length = starts[chosen] - self.context, self._n_samples + 2 * self.context
         windows = self._bank.windows(clips[chosen], begins, length)
-        gains, mels = _gains(windows, gains_db[chosen]), None
+        gains, mels = gains_of(windows, gains_db[chosen]), None
         if self._mels is not None:
             gains = torch.ones_like(gains)
             mels = self._mels.windows(clips[chosen], begins // self.hop, length // self.hop)
@@ -211,7 +223,7 @@ def _mel_bank(clips: list[Clip], config: MelConfig, gap: int, device: torch.devi
     return MelBank(mels, gap, config.minimum, device)
 
 
-def _gains(windows: Float[Tensor, "batch window"], gains_db: np.ndarray) -> Float[Tensor, " batch"]:
+def gains_of(windows: Float[Tensor, "batch window"], gains_db: np.ndarray) -> Float[Tensor, " batch"]:
     """The gains asked for, as factors, but none that would take a sample out of [-1, 1]."""
     wanted = to_device(torch.from_numpy(10 ** (gains_db / 20)).float(), windows.device)
     return wanted.minimum(1 / windows.abs().amax(1).clamp(min=1e-5))

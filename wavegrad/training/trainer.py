@@ -23,6 +23,7 @@ from wavegrad.training.objective import Objective, ObjectiveOfNetwork, Targets
 from wavegrad.training.optimizer import build_optimizer, learning_rate, steps_taken, update
 from wavegrad.training.prefetch import Draw, Prefetch
 from wavegrad.training.recipe import Recipe
+from wavegrad.training.shards import ShardSampler
 from wavegrad.training.state import TrainingState
 from wavegrad.training.step import Preprocessor
 from wavegrad.training.world import World
@@ -57,7 +58,7 @@ class Trainer:
     def __init__(
         self,
         recipe: Recipe,
-        clips: list[Clip],
+        clips: list[Clip] | ShardSampler,
         world: World | None = None,
         initialise: Callable[[WaveGrad], None] | None = None,
     ):
@@ -69,9 +70,13 @@ class Trainer:
         self.precision = choose_precision(recipe.run.precision, self.device)
         self.objective = Objective(recipe)
         bank_device = self.device if recipe.run.corpus_on_device else torch.device("cpu")
-        self.sampler = CropSampler(clips, mel, recipe.data, recipe.run.seed, bank_device, recipe.run.whole_mels)
+        self.sampler = (
+            clips
+            if isinstance(clips, ShardSampler)
+            else CropSampler(clips, mel, recipe.data, recipe.run.seed, bank_device, recipe.run.whole_mels)
+        )
         self._draw: Draw = self.sampler.draw
-        if recipe.run.prefetch and bank_device != self.device:
+        if recipe.run.prefetch and bank_device != self.device and isinstance(self.sampler, CropSampler):
             self._draw = Prefetch(self.sampler.draw, recipe.run.prefetch, pin=True)
         self.preprocess = Preprocessor(mel, recipe.model.prior, context_samples(mel), self.device)
         with torch.random.fork_rng():
@@ -198,11 +203,13 @@ class Trainer:
     @torch.no_grad()
     def _not_finite(self, loss: float, norm: float) -> str:
         """Say what happened, and which clips cannot be taken alone; all of them where each one can."""
-        n_crops = self.recipe.data.batch_size
-        names = self.sampler.draw(self.step).names
-        targets = self._targets()
-        culprits = sorted({names[i] for i in range(n_crops) if not self._loss(targets, i, n_crops)[0].isfinite()})
-        named = ", ".join(culprits or sorted(set(names)))
+        named = "clips of the shards"
+        if isinstance(self.sampler, CropSampler):
+            n_crops = self.recipe.data.batch_size
+            names = self.sampler.draw(self.step).names
+            targets = self._targets()
+            culprits = sorted({names[i] for i in range(n_crops) if not self._loss(targets, i, n_crops)[0].isfinite()})
+            named = ", ".join(culprits or sorted(set(names)))
         return (
             f"step {self.step}: loss {loss}, gradient norm {norm}: not finite, with {named}; the state before this "
             "step is saved; look at these clips, or lower optimizer.learning_rate"
