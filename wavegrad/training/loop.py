@@ -50,7 +50,7 @@ def train(
 
     Args:
         recipe: what to train.
-        data: folder of audio files, searched recursively.
+        data: folder of audio files, searched recursively; with data.shards a folder of shards.
         run: folder for checkpoints, log and the best model; the same call with the same folder resumes.
         valid: folder of validation clips; without it some of `data` are held out.
         say: where messages for the user go.
@@ -84,7 +84,7 @@ def _train(
         begun = from_dict(Recipe, state.recipe, f"{run}: recipe")  # a key younger than the run has its default
         check_same_recipe(to_dict(begun), to_dict(recipe), run)
     model = load_model(resolve_model(start)) if start is not None and state is None else None
-    corpora = load_corpora(recipe, data, valid, say, mels)
+    corpora = load_corpora(recipe, data, valid, say, mels, world)
     initialise = partial(init_from, model=model, recipe=recipe.model, say=say) if model is not None else None
     trainer = Trainer(recipe, corpora.train, world, initialise)
     if state is not None:
