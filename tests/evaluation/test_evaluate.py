@@ -147,8 +147,21 @@ def test_a_metric_that_fails_leaves_the_others(recordings):
     assert complaints[0].startswith("PESQ")
     broken = replace(mel, compute=lambda a, b, rate: [][0])
     assert measure(clip, clip, 24000, [broken, mel])[1] == ["log_mel_db: IndexError: list index out of range"]
-    nothing = replace(mel, compute=lambda a, b, rate: math.nan)
+    nothing, endless = (replace(mel, compute=lambda a, b, rate, x=x: x) for x in (math.nan, math.inf))
     assert measure(clip, clip, 24000, [nothing]) == ({}, [])
+    assert measure(clip, clip, 24000, [endless]) == ({}, ["log-mel distance is inf"])
+
+
+def test_clips_without_a_figure_are_counted_and_are_no_failures(recordings, tmp_path, no_page):
+    """Hiss has no pitch: no figure, one line that says so, and the other metrics as ever."""
+    hiss = 0.05 * torch.randn(9600, generator=torch.Generator().manual_seed(0)).numpy()
+    soundfile.write(recordings / "2.wav", hiss, 24000)
+    options = replace(OPTIONS, metrics=("log_mel_db", "f0_rmse_cents"))
+    result = evaluate(recordings, [HALF], tmp_path / "report", options)
+    assert result.failures == ()
+    assert (result.interval("half", "f0_rmse_cents").n, result.interval("half", "log_mel_db").n) == (2, 3)
+    assert result.value("half", "2", "f0_rmse_cents") is None
+    assert "F0 RMSE: nothing to measure in 1 of 3 clips of half: 2" in result.remarks
 
 
 def test_a_missing_package_is_said_with_its_remedy(recordings, tmp_path, monkeypatch, no_page):
@@ -302,7 +315,7 @@ def test_names_that_would_share_a_folder_are_refused(recordings, tmp_path):
             evaluate(recordings, [HALF, replace(NOISY, system=System(name, name))], tmp_path / "report", OPTIONS)
 
 
-@pytest.mark.parametrize(("name", "value"), [("limit", 0), ("workers", 0), ("tolerance_ms", -1.0)])
+@pytest.mark.parametrize(("name", "value"), [("limit", 0), ("workers", 0), ("tolerance_ms", -1.0), ("n_listening", -1)])
 def test_options_that_make_no_sense(name, value):
     with pytest.raises(ConfigError, match=f"{name} is {value}; it must be"):
         EvaluationOptions(**{name: value})
