@@ -71,9 +71,7 @@ class StreamPad(Operator):
         return F.pad(x, (left, right), mode=self.config.pad_mode)
 
 
-def mel_blocks(
-    waveforms: Iterable[Float[Tensor, " _"]], front_end: MelSpectrogram
-) -> Iterator[Float[Tensor, "_ _"]]:
+def mel_blocks(waveforms: Iterable[Float[Tensor, " _"]], front_end: MelSpectrogram) -> Iterator[Float[Tensor, "_ _"]]:
     """The mel, `n_mels frames` at a time, of one waveform that comes in blocks `time`, of any lengths.
 
     Zeros fill its last frame, as in `Vocoder.resynthesize`.
