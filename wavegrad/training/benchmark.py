@@ -5,13 +5,13 @@ from dataclasses import asdict, dataclass, replace
 
 import torch
 
-from wavegrad.device import choose_device
+from wavegrad.device import Precision, choose_device
 from wavegrad.inference.engine import DTYPES
 from wavegrad.inference.operations import count_operations
 from wavegrad.inference.speed import Times, forget_peak, matrix_product, peak_memory_bytes, time_in_turn
 from wavegrad.training.data import Clip
 from wavegrad.training.recipe import Recipe, RunRecipe
-from wavegrad.training.trainer import Trainer
+from wavegrad.training.trainer import Trainer, choose_precision
 
 SWITCHES: dict[str, tuple[object, object]] = {
     "precision": ("float32", "bfloat16"),
@@ -69,7 +69,7 @@ def variants(keys: Sequence[str]) -> dict[str, dict[str, object]]:
 def measure_steps(recipe: Recipe, keys: Sequence[str], n_runs: int, n_steps: int) -> list[StepSpeed]:
     """Time training steps of a recipe on made signals, one row for each of `variants`.
 
-    What is not among `keys` is off.
+    What is not among `keys` stays as the recipe has it.
 
     Args:
         recipe: what to train; its device counts.
@@ -78,7 +78,6 @@ def measure_steps(recipe: Recipe, keys: Sequence[str], n_runs: int, n_steps: int
         n_steps: steps of a run.
     """
     device = choose_device(recipe.run.device)
-    plain = _with_options(recipe, {key: off for key, (off, _) in SWITCHES.items()})
     sets = variants(keys)
     clips = made_clips(recipe)
     calls: dict[str, Callable[[], object]] = {}
@@ -86,13 +85,14 @@ def measure_steps(recipe: Recipe, keys: Sequence[str], n_runs: int, n_steps: int
     for name, options in sets.items():
         before = torch.cuda.memory_allocated(device) if device.type == "cuda" else 0
         forget_peak(device)
-        calls[name] = _steps(Trainer(_with_options(plain, options), clips), n_steps)
+        calls[name] = _steps(Trainer(_with_options(recipe, options), clips), n_steps)
         calls[name]()
         peaks[name] = (peak_memory_bytes(device) - before) / 1e6
-    precisions = {name: str(options.get("precision", "float32")) for name, options in sets.items()}
+    usual = choose_precision(recipe.run.precision, device)
+    precisions: dict[str, Precision] = {name: options.get("precision", usual) for name, options in sets.items()}  # type: ignore[misc]
     rates = {}
     for precision in sorted(set(precisions.values())):
-        calls[f"matrix {precision}"], rates[precision] = matrix_product(device, DTYPES[precision])  # type: ignore[index]
+        calls[f"matrix {precision}"], rates[precision] = matrix_product(device, DTYPES[precision])
     times = time_in_turn(calls, n_runs, device)
     rows = []
     for name, options in sets.items():

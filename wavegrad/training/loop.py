@@ -151,11 +151,11 @@ def _validate(trainer: Trainer, validator: Validator, log: RunLog | MuteLog, run
     log.say(f"step {trainer.step}: validation loss {result.loss:.4f}, log-mel distance {result.log_mel_db:.2f} dB")
     for name, waveform in result.audio.items():
         log.audio(trainer.step, name, waveform, vocoder.sample_rate)
-    vocoder.save_pretrained(run / "last")
+    vocoder.save_pretrained(run / "last", trainer.recipe.run.half_model)
     if result.loss >= trainer.best_loss:
         return False
     trainer.best_loss = result.loss
-    vocoder.save_pretrained(run / "best")
+    vocoder.save_pretrained(run / "best", trainer.recipe.run.half_model)
     return True
 
 

@@ -16,6 +16,29 @@ from wavegrad.network import WaveGradConfig, network_preset
 
 
 @dataclass(frozen=True)
+class MelChanges:
+    """What differs from the mel preset; what is left out is the preset's."""
+
+    sample_rate: int | None = None
+    """Hz."""
+    n_fft: int | None = None
+    """Points of the Fourier transform."""
+    win_length: int | None = None
+    """Samples of the window."""
+    hop_length: int | None = None
+    """Samples from one frame to the next."""
+    n_mels: int | None = None
+    """Bands."""
+    f_min: float | None = None
+    """Lower edge of the lowest band, Hz."""
+    f_max: float | None = None
+    """Upper edge of the highest band, Hz."""
+
+    def of(self, preset: MelConfig) -> MelConfig:
+        return replace(preset, **{key: value for key, value in vars(self).items() if value is not None})
+
+
+@dataclass(frozen=True)
 class ModelRecipe:
     """Front-end, network and prior."""
 
@@ -29,13 +52,15 @@ class ModelRecipe:
     """Mean of the corpus' mel values: the network sees (mel - mel_mean) / mel_std."""
     mel_std: float = 1.0
     """Standard deviation of the corpus' mel values."""
+    mel_changes: MelChanges = MelChanges()
+    """Another rate, resolution or range than the preset's."""
     prior: PriorConfig = PriorConfig()
     """The noise that sampling starts from."""
     default_schedule: str = "6"
     """Name of the inference schedule that the model uses when none is asked for."""
 
     def mel_config(self) -> MelConfig:
-        return mel_preset(self.mel)
+        return self.mel_changes.of(mel_preset(self.mel))
 
     def network_config(self) -> WaveGradConfig:
         mel = self.mel_config()
@@ -208,6 +233,8 @@ class RunRecipe:
     """Steps between two checkpoints."""
     keep_checkpoints: int = 3
     """How many of the newest checkpoints stay."""
+    half_model: bool = False
+    """Store the models `last` and `best` in float16: half the size. Checkpoints stay float32."""
     valid_synthesis: int = 3
     """Clips that are synthesised at a validation."""
     valid_steps: int = 12
