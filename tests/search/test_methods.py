@@ -77,9 +77,15 @@ def test_whatever_is_decoded_obeys_the_constraints(n: int, data: st.DataObject) 
 
 @pytest.mark.parametrize(
     "wrong",
-    [(56.0, 0.0, -20.0), (19.0, 0.0, -20.0), (30.0, 0.0, -26.0), (30.0, 0.0, -9.0), (30.0, 29.5, -20.0)]
-    + [(30.0, 0.0), (22.0, 30.0, -20.0)],
-    ids=["too clean", "level 1 too noisy", "too noisy", "ends too clean", "too close", "too few", "rising"],
+    [
+        pytest.param((56.0, 0.0, -20.0), id="too clean"),
+        pytest.param((19.0, 0.0, -20.0), id="level 1 too noisy"),
+        pytest.param((30.0, 0.0, -26.0), id="too noisy"),
+        pytest.param((30.0, 0.0, -9.0), id="ends too clean"),
+        pytest.param((30.0, 29.5, -20.0), id="too close"),
+        pytest.param((22.0, 30.0, -20.0), id="rising"),
+        pytest.param((30.0, 0.0), id="too few"),
+    ],
 )
 def test_each_constraint_is_a_constraint(wrong: tuple[float, ...]) -> None:
     space = SearchSpace(3, 55.0, -25.0, 1.0, -10.0, 20.0)

@@ -14,6 +14,7 @@ from wavegrad.search.result import Judged, Provenance, Searched, add_to_model, r
 from wavegrad.search.search import Budget, Found, SearchOptions, search
 from wavegrad.search.space import SearchSpace, schedule_db
 from wavegrad.search.table import LossTable, evenly_spaced_levels, measure_losses
+from wavegrad.search.terminal import draw_terminal_levels
 from wavegrad.search.together import sample_together
 from wavegrad.search.trial import Method, Trial
 from wavegrad.search.workers import InProcess, Pool
@@ -42,6 +43,7 @@ __all__ = [
     "add_to_model",
     "best_schedules",
     "coordinate_method",
+    "draw_terminal_levels",
     "evenly_spaced_levels",
     "grid_method",
     "jump_bound",
