@@ -64,7 +64,12 @@ def test_a_network_call(fields: dict[str, object]) -> None:
 
 @pytest.mark.parametrize(
     ("prior", "preset"),
-    [("standard", "wavegrad-24k"), ("spectral", "wavegrad-24k"), ("energy", "hifigan-22k"), ("spectral", "hifigan-22k")],
+    [
+        ("standard", "wavegrad-24k"),
+        ("spectral", "wavegrad-24k"),
+        ("energy", "hifigan-22k"),
+        ("spectral", "hifigan-22k"),
+    ],
 )
 def test_the_whole_sampler_makes_the_vocoders_audio(prior: str, preset: str) -> None:
     made_for = vocoder(prior, mel_preset(preset))
