@@ -17,7 +17,7 @@ from wavegrad.evaluation.results import Evaluation
 def recordings(tmp_path, monkeypatch):
     """Two clips of a quarter of a second; the page has tests of its own."""
     page = types.ModuleType("wavegrad.evaluation.report")
-    page.write_report = lambda evaluation, directory: directory / "report.html"
+    page.write_report = lambda evaluation, directory, n_listening: directory / "report.html"
     monkeypatch.setitem(sys.modules, "wavegrad.evaluation.report", page)
     samples, rate = soundfile.read(SPEECH / "kathleen.flac", dtype="float32")
     for folder in ("recordings", "made"):
@@ -58,6 +58,28 @@ def test_models_and_folders_side_by_side(run, model, recordings):
     assert len({system.get("identity") for system in plan["systems"]}) == 5
 
 
+def test_samplers_side_by_side_and_a_precision(run, model, recordings):
+    """Another sampler, another line in the plots; another precision, another evaluation."""
+    wanted = ("--model", model, "--steps", "2", "--sampler", "ancestral", "--sampler", "ddim:eta=0.5", "--limit", 1)
+    result = evaluate(run, recordings, *wanted)
+    assert result.code == 0, result.err
+    evaluation = Evaluation.load(recordings.parent / "report")
+    assert [(s.name, s.group) for s in evaluation.systems[:2]] == [
+        ("tiny, ancestral, 2 steps", "tiny, ancestral"),
+        ("tiny, ddim:eta=0.5, 2 steps", "tiny, ddim:eta=0.5"),
+    ]
+    assert evaluation.value("tiny, ancestral, 2 steps", "1", "log_mel_db") != evaluation.value(
+        "tiny, ddim:eta=0.5, 2 steps", "1", "log_mel_db"
+    )
+    other = evaluate(run, recordings, *wanted, "--dtype", "bfloat16")
+    assert (other.code, "with other systems" in other.err) == (2, True)
+    assert evaluate(run, recordings, *wanted, "--dtype", "bfloat16", "--overwrite").code == 0
+    half = Evaluation.load(recordings.parent / "report")
+    assert half.value("tiny, ancestral, 2 steps", "1", "log_mel_db") == pytest.approx(
+        evaluation.value("tiny, ancestral, 2 steps", "1", "log_mel_db"), rel=0.1
+    )
+
+
 def test_a_schedule_file_and_a_second_run(run, model, recordings):
     file = recordings.parent / "mine.json"
     from wavegrad.diffusion import NoiseSchedule
@@ -91,6 +113,8 @@ def test_a_bad_clip_is_reported_and_ends_with_2(run, model, recordings):
         (("--generated", "made=none", "--steps", "6"), "are for models; name one with --model"),
         (("--generated", "made=none"), "none: no such folder"),
         (("--model", "none"), "unknown model 'none'"),
+        (("--steps", "2", "--sampler", "ddpm"), "unknown sampler 'ddpm'"),
+        (("--generated", "made=none", "--sampler", "ddim"), "are for models; name one with --model"),
         (("--generated", "a=none", "--tolerance-ms", "-1"), None),
     ],
 )

@@ -16,7 +16,7 @@ def no_page(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The report is a file with a word in it; where it was written."""
     written = []
 
-    def write_report(evaluation, directory):
+    def write_report(evaluation, directory, n_listening):
         written.append(directory)
         (directory / "report.html").write_text("report")
         return directory / "report.html"

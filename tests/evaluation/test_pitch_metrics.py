@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from wavegrad.errors import AudioError
-from wavegrad.evaluation import METRICS
+from wavegrad.evaluation import METRICS, find_metrics
 from wavegrad.evaluation.f0_rmse import rmse_cents
 from wavegrad.evaluation.ffe import frame_error
+from wavegrad.evaluation.measure import measure
 from wavegrad.evaluation.periodicity import rms_difference
 from wavegrad.evaluation.pitch import Pitch, pitches
 from wavegrad.evaluation.vuv_f1 import f1
@@ -65,11 +65,13 @@ def test_periodicity_is_a_root_mean_square_over_all_frames():
     assert rms_difference(reference, generated) == pytest.approx(math.sqrt((0.09 + 0.16) / 2))
 
 
-def test_no_voice_is_said_and_not_averaged():
-    with pytest.raises(AudioError, match="F0: no frame is voiced in the reference and in the generated audio"):
-        rmse_cents(track(100, NONE), track(NONE, 100))
-    with pytest.raises(AudioError, match="V/UV F1: no frame of the reference is voiced"):
-        f1(track(NONE), track(100))
+def test_where_there_is_no_voice_there_is_no_figure():
+    assert math.isnan(rmse_cents(track(100, NONE), track(NONE, 100)))
+    assert math.isnan(f1(track(NONE), track(100)))
+    assert f1(track(100), track(NONE)) == 0  # a voice that is lost counts
+    hiss = 0.05 * torch.randn(6400, generator=torch.Generator().manual_seed(0))
+    values, complaints = measure(hiss, 0.5 * hiss, RATE, find_metrics(("f0_rmse_cents", "vuv_f1", "ffe")))
+    assert (values, complaints) == ({"ffe": 0.0}, [])
 
 
 @pytest.mark.parametrize("f0_hz", [110.0, 311.1])

@@ -158,15 +158,16 @@ def test_audio_is_that_of_the_files(evaluated: tuple[Evaluation, Path], page: st
 
 def test_listening_is_limited_and_the_tables_are_not(evaluated: tuple[Evaluation, Path], tmp_path: Path) -> None:
     evaluation, directory = evaluated
-    for clip in CLIPS[:1]:
+    for clip in CLIPS[:2]:
         for system in (None, *evaluation.systems):
             copy = audio_path(tmp_path, clip, system)
-            copy.parent.mkdir(parents=True)
+            copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_bytes(audio_path(directory, clip, system).read_bytes())
-    page = write_report(evaluation, tmp_path, n_listening=1).read_text(encoding="utf-8")
-    assert page.count('<details class="clip"') == 1
+    page = write_report(evaluation, tmp_path, n_listening=2).read_text(encoding="utf-8")
+    assert page.count('<details class="clip"') == 2
+    assert [data_of(page, f"clip-{i}")["clip"] for i in range(2)] == list(CLIPS[:2])  # 0 and 3 // 2
     assert list(data_of(page, "figures")["clips"]) == list(CLIPS)
-    assert "The first 1 of 3 clips" in page
+    assert "2 of 3 clips, evenly spread" in page
 
 
 def test_missing_audio_is_said(evaluated: tuple[Evaluation, Path], tmp_path: Path) -> None:

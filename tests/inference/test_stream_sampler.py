@@ -24,7 +24,7 @@ from wavegrad.network import WaveGrad, WaveGradConfig
 from wavegrad.network.presets import FACTORS, NETWORKS
 from wavegrad.pieces import Piece
 
-SCHEDULE = NoiseSchedule.log_snr(3)
+SCHEDULE = NoiseSchedule.log_snr(2)
 N_MELS = 4
 TOLERANCE = 1e-5
 
@@ -92,8 +92,8 @@ N_FRAMES = 40
 WHOLE = whole(NETWORK, mel_of(N_FRAMES), [7])
 
 
-@settings(max_examples=25)
-@given(st.lists(st.integers(0, N_FRAMES), max_size=45))
+@settings(max_examples=10)
+@given(st.lists(st.integers(0, N_FRAMES), max_size=12))
 def test_every_way_of_cutting_gives_the_whole(cuts: list[int]) -> None:
     assert_equal(streamed(NETWORK, mel_of(N_FRAMES), [7], cuts), WHOLE)
 
@@ -132,22 +132,20 @@ def test_every_list_of_factors(factors: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    "config",
+    ("config", "n_steps"),
     [
-        narrow(),
-        narrow("large"),
-        narrow(factors=(2, 3, 3, 1, 1), downsampling="nearest"),
-        narrow(factors=(3, 2, 4, 1, 2), downsampling="linear", upsampling="linear"),
+        (narrow(), 2),
+        (narrow("large"), 1),
+        (narrow(factors=(2, 3, 3, 1, 1), downsampling="nearest"), 1),
+        (narrow(factors=(3, 2, 4, 1, 2), downsampling="linear", upsampling="linear"), 2),
     ],
     ids=["base", "large", "nearest", "linear"],
 )
-@pytest.mark.parametrize("n_steps", [1, 2])
 def test_each_sample_comes_with_the_frame_that_it_was_computed_to_need(config: WaveGradConfig, n_steps: int) -> None:
     """Neither later nor earlier: after every frame there are as many samples as the receptive field allows."""
-    hop, n_frames = config.hop_length, 24 * n_steps
+    hop, n_frames = config.hop_length, inputs_needed(config, n_steps, 0).frame + 8
     sampler = StreamSampler(tame(config), ancestral_steps(NoiseSchedule.log_snr(n_steps)), [0])
     frames = [inputs_needed(config, n_steps, sample).frame + 1 for sample in range(n_frames * hop)]
-    assert frames[0] < n_frames - 2
     mel = mel_of(n_frames)
     for n in range(1, n_frames + 1):
         piece = sampler.push(Piece(n - 1, mel[..., n - 1 : n]))
@@ -158,8 +156,8 @@ def ddim(network: WaveGrad, mel: Tensor, seed: int, eta: float) -> Tensor:
     """DDIM, eq. 12, by way of the predicted y_0."""
     noise, n_samples = SeededNoise([seed]), mel.shape[2] * network.config.hop_length
     levels = SCHEDULE.alpha_bars.tolist()
-    y = noise(3, n_samples)
-    for n in (3, 2, 1):
+    y = noise(2, n_samples)
+    for n in (2, 1):
         outer, inner = levels[n - 1], levels[n - 2] if n > 1 else 1.0
         predicted = network(y, mel, torch.tensor([outer**0.5], dtype=torch.float32))
         y_0 = (y - (1 - outer) ** 0.5 * predicted) / outer**0.5
@@ -190,7 +188,7 @@ def test_the_larger_variance() -> None:
     )
     assert_equal(streamed(NETWORK, mel, [1], [4], ancestral_steps(SCHEDULE, "beta")), expected)
     with pytest.raises(ConfigError, match="unknown variance"):
-        ancestral_steps(SCHEDULE, "most")  # type: ignore[arg-type]
+        ancestral_steps(SCHEDULE, "learned")
 
 
 def test_a_fork_goes_its_own_way() -> None:
@@ -206,5 +204,5 @@ def test_a_fork_goes_its_own_way() -> None:
 def test_a_prediction_that_is_not_finite_is_reported_with_its_step() -> None:
     network = tame(narrow())
     network.output_conv.bias.fill_(float("nan"))
-    with pytest.raises(WavegradError, match="not finite at refinement step 3"):
+    with pytest.raises(WavegradError, match="not finite at refinement step 2"):
         streamed(network, mel_of(20), [0], [])

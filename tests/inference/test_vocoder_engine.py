@@ -11,11 +11,11 @@ from tests.test_vocoder import MEL, noisy_speech, tiny_network
 from wavegrad.audio.prior import PriorConfig
 from wavegrad.errors import AudioError
 from wavegrad.inference import MemoryWarning, in_smaller_batches
-from wavegrad.network import NETWORKS, network_preset
+from wavegrad.network import network_preset
 from wavegrad.vocoder import Vocoder
 
 HOP = MEL.hop_length
-KINDS = ("standard", "energy", "spectral")
+KINDS = ("standard", "spectral")
 
 
 def mels(*frames: int) -> list[Tensor]:
@@ -27,12 +27,12 @@ def distance(found: Tensor, expected: Tensor) -> float:
     return ((found - expected).norm() / expected.norm()).item()
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", ["tiny", "small", "base"])
 def test_same_seed_same_audio_as_the_reference(name: str) -> None:
     """Six steps, an odd number of samples; float32 rounding is all that may differ."""
     network = random_network(replace(network_preset(name), mel_mean=-6.0, mel_std=2.0))
     vocoder = Vocoder(MEL, network, PriorConfig("spectral"))
-    (mel,) = mels(3 if name in ("tiny", "small") else 1)
+    (mel,) = mels(1 if name == "base" else 3)
     reference, fast = (vocoder(mel, 6, 5, length=299, engine=engine) for engine in ("reference", "fast"))
     assert distance(fast, reference) < 1e-5
     assert not torch.equal(fast, reference)  # they are two ways of computing

@@ -4,7 +4,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -30,6 +30,10 @@ def evaluate(
     schedule: Annotated[
         list[str] | None, typer.Option(help="Noise schedule for every model: a name or a JSON file; may be repeated.")
     ] = None,
+    sampler: Annotated[
+        list[str] | None,
+        typer.Option(help="Way of refining for every model: ancestral, ddim:eta=0.5, dpm++2m, ...; may be repeated."),
+    ] = None,
     generated: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=DIR", help="Folder of generated audio, by the recordings' names; may be repeated."),
@@ -40,11 +44,16 @@ def evaluate(
     limit: Annotated[int | None, typer.Option(help="Only this many clips, evenly spread.", min=1)] = None,
     seed: Seed = 0,
     device: Device = "auto",
+    dtype: Annotated[
+        Literal["float32", "bfloat16", "float16"],
+        typer.Option(help="Precision of the network; the waveform stays float32."),
+    ] = "float32",
     workers: Annotated[int, typer.Option(help="Processes that share the clips.", min=1)] = 1,
     threads: Threads = None,
     tolerance_ms: Annotated[
         float, typer.Option(help="Generated audio may be this much longer or shorter than the recording.", min=0)
     ] = 50.0,
+    listen: Annotated[int, typer.Option(help="Clips with players and pictures in report.html.", min=0)] = 20,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace another evaluation in the folder.")] = False,
 ) -> None:
     """Compare systems, and Griffin-Lim beside them, with recordings; write a report to read and to listen to.
@@ -52,8 +61,8 @@ def evaluate(
     The same command goes on where it was stopped. Without --model and --generated, the default model is evaluated. Bad
     clips are reported and do not stop the others; the exit code is 2 then. Needs: pip install 'wavegrad-vocoder[eval]'.
     """
-    if generated and not model and (steps or schedule):
-        raise ConfigError("--steps and --schedule are for models; name one with --model, or leave them out")
+    if generated and not model and (steps or schedule or sampler):
+        raise ConfigError("--steps, --schedule and --sampler are for models; name one with --model, or leave them out")
     counts = _counts(steps) if steps is not None else ()
     folders = [_named_folder(text) for text in generated or ()]
     set_threads(threads)
@@ -61,7 +70,8 @@ def evaluate(
     from wavegrad.evaluation import EvaluationOptions
 
     models: list[str | None] = [*model] if model else [] if folders else [None]
-    candidates, mel = _candidates(models, Synthesis(counts, tuple(schedule or ()), seed, device), folders)
+    wanted = Synthesis(counts, tuple(schedule or ()), tuple(sampler or ()), seed, device, dtype)
+    candidates, mel = _candidates(models, wanted, folders)
     options = EvaluationOptions(
         metrics=tuple(key.strip() for key in metrics.split(",")) if metrics else (),
         limit=limit,
@@ -69,6 +79,7 @@ def evaluate(
         workers=workers,
         overwrite=overwrite,
         baseline=mel,
+        n_listening=listen,
         command=shlex.join(["wavegrad", *sys.argv[1:]]),
     )
     _say(_evaluate(reference, candidates, report, options), report)

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from wavegrad.audio.mel import MelConfig
+    from wavegrad.device import Precision
+    from wavegrad.diffusion import Sampler
     from wavegrad.diffusion.schedule import NoiseSchedule
     from wavegrad.evaluation import Synthesizer
     from wavegrad.vocoder import Vocoder
@@ -39,14 +41,18 @@ def load(directory: Path, device: str) -> LoadedModel:
 
 @dataclass(frozen=True)
 class CopySynthesis:
-    """Recording -> mel -> recording, by a vocoder with a schedule and a seed."""
+    """Recording -> mel -> recording, by a vocoder."""
 
     model: LoadedModel
     schedule: "NoiseSchedule"
+    sampler: "Sampler"
     seed: int
+    precision: "Precision"
 
     def __call__(self, waveform: "Float[Tensor, ' time']") -> "Float[Tensor, ' time']":
-        return self.model.vocoder.resynthesize(waveform, self.schedule, self.seed)
+        return self.model.vocoder.resynthesize(
+            waveform, self.schedule, self.seed, sampler=self.sampler, precision=self.precision
+        )
 
 
 @dataclass(frozen=True)
@@ -56,38 +62,57 @@ class Synthesis:
     steps: tuple[int, ...]
     schedules: tuple[str, ...]
     """Names, or JSON files."""
+    samplers: tuple[str, ...]
+    """Names."""
     seed: int
     device: str
+    precision: "Precision"
 
 
 def copy_syntheses(name: str | None, label: str, wanted: Synthesis) -> "tuple[list[Synthesizer], MelConfig]":
-    """A model with each number of steps and each schedule, or with its default schedule; and its mel."""
+    """A model with each sampler, and each number of steps and each schedule or its default schedule; and its mel.
+
+    Raises:
+        CheckpointError, ConfigError: there is no such model, schedule or sampler.
+    """
     from wavegrad.checkpoint import resolve_model
 
     model = load(resolve_model(name), wanted.device)
     choices: list[int | str | None] = [*wanted.steps, *wanted.schedules] or [None]
-    systems = [_copy_synthesis(model, label, choice, wanted.seed) for choice in choices]
+    samplers: list[str | None] = [*wanted.samplers] or [None]
+    systems = [_copy_synthesis(model, label, choice, name, wanted) for name in samplers for choice in choices]
     return systems, model.vocoder.mel_config
 
 
-def _copy_synthesis(model: LoadedModel, label: str, choice: int | str | None, seed: int) -> "Synthesizer":
-    """The model's own schedules lie on its line in the plots; others get a line of their own."""
+def _copy_synthesis(
+    model: LoadedModel, label: str, choice: int | str | None, sampler: str | None, wanted: Synthesis
+) -> "Synthesizer":
+    """The model's own schedules lie on one line in the plots; other schedules and named samplers get their own."""
+    from wavegrad.diffusion import choose_sampler
     from wavegrad.diffusion.schedule import NoiseSchedule
     from wavegrad.evaluation import Synthesizer, System
 
     vocoder = model.vocoder
+    group = label if sampler is None else f"{label}, {sampler}"
     if isinstance(choice, str) and (choice.endswith(".json") or Path(choice).is_file()):
         schedule = NoiseSchedule.load(choice)
-        group = name = f"{label}, {Path(choice).stem}"
+        group = name = f"{group}, {Path(choice).stem}"
     else:
         schedule = vocoder.find_schedule(choice)
         is_own = not isinstance(choice, str) or choice in vocoder.schedules
-        steps = f"{label}, {schedule.n_steps} step{'s' * (schedule.n_steps > 1)}"
-        group, name = (label, steps) if is_own else (f"{label}, {choice}",) * 2
-    system = System(name, group, schedule.n_steps)
-    identity = {"model": _digest(model.directory), "betas": schedule.betas, "seed": seed, "device": str(vocoder.device)}
-    synthesis = CopySynthesis(model, schedule, seed)
-    return Synthesizer(system, vocoder.sample_rate, synthesis, json.dumps(identity))
+        steps = f"{group}, {schedule.n_steps} step{'s' * (schedule.n_steps > 1)}"
+        group, name = (group, steps) if is_own else (f"{group}, {choice}",) * 2
+    walk = choose_sampler(sampler, None, schedule.n_steps)
+    identity = {
+        "model": _digest(model.directory),
+        "betas": schedule.betas,
+        "sampler": repr(walk),
+        "seed": wanted.seed,
+        "device": str(vocoder.device),
+        "precision": wanted.precision,
+    }
+    synthesis = CopySynthesis(model, schedule, walk, wanted.seed, wanted.precision)
+    return Synthesizer(System(name, group, schedule.n_steps), vocoder.sample_rate, synthesis, json.dumps(identity))
 
 
 def _digest(directory: Path) -> str:

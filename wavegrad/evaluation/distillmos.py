@@ -15,7 +15,8 @@ RATE = 16000
 
 
 def distillmos(reference: Float[Tensor, " n"], generated: Float[Tensor, " m"], sample_rate: int) -> float:
-    """Opinion score of the generated audio, 1 to 5 (Stahl and Gamper 2025; the `distillmos` package), at 16 kHz.
+    """Opinion score of the generated audio, 1 to 5 (Stahl and Gamper, ICASSP 2025, arXiv 2502.05356; the `distillmos`
+    package), at 16 kHz.
 
     The reference is only checked.
 

@@ -11,8 +11,8 @@ RATE = 16000
 
 
 def dnsmos(reference: Float[Tensor, " n"], generated: Float[Tensor, " m"], sample_rate: int) -> float:
-    """Overall opinion score of the generated audio, 1 to 5 (OVRL of DNSMOS P.835, Reddy et al. 2022; the `speechmos`
-    package), at 16 kHz.
+    """Overall opinion score of the generated audio, 1 to 5 (OVRL of DNSMOS P.835, Reddy et al., ICASSP 2022; the
+    `speechmos` package), at 16 kHz.
 
     The reference is only checked. Clips below 9 s are repeated, as the package does; samples beyond [-1, 1] are
     clipped, which it would refuse.

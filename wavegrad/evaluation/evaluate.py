@@ -1,11 +1,12 @@
 """Several systems on the same clips, side by side."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from wavegrad.audio.mel import MelConfig
 from wavegrad.errors import ConfigError
+from wavegrad.evaluation.blanks import blanks
 from wavegrad.evaluation.candidate import Candidate, Folder, griffin_lim_baseline
 from wavegrad.evaluation.log_mel import mel_convention
 from wavegrad.evaluation.measure import RTF, Job, Record
@@ -33,11 +34,13 @@ class EvaluationOptions:
     """Replace another evaluation in the report folder."""
     baseline: MelConfig | None = None
     """Mel of the Griffin-Lim row; left out, that of the log-mel distance."""
+    n_listening: int = 20
+    """Clips with players and pictures in the report, evenly spread; see `write_report` for what they take."""
     command: str = ""
     """What the report says it was made with."""
 
     def __post_init__(self) -> None:
-        for name, lowest in (("limit", 1), ("workers", 1), ("tolerance_ms", 0)):
+        for name, lowest in (("limit", 1), ("workers", 1), ("tolerance_ms", 0), ("n_listening", 0)):
             value = getattr(self, name)
             if value is not None and value < lowest:
                 raise ConfigError(f"{name} is {value}; it must be {lowest} or more")
@@ -84,7 +87,7 @@ def evaluate(
     evaluation.save(job.directory)
     from wavegrad.evaluation.report import write_report  # it draws: needs the extra
 
-    write_report(evaluation, job.directory)
+    write_report(evaluation, job.directory, options.n_listening)
     return evaluation
 
 
@@ -118,7 +121,7 @@ def _collect(
             values.setdefault(system, {})[clip.name] = dict(figures)
     of_clips = [records[clip.name] for clip in clips]
     measured = {key for of_system in values.values() for figures in of_system.values() for key in figures}
-    return Evaluation(
+    evaluation = Evaluation(
         sample_rate=job.sample_rate,
         systems=tuple(candidate.system for candidate in job.candidates),
         clips=tuple(clip.name for clip in clips),
@@ -128,6 +131,7 @@ def _collect(
         failures=tuple(failure for record in of_clips for failure in record.failures),
         command=command,
     )
+    return replace(evaluation, remarks=(*evaluation.remarks, *blanks(evaluation, job.metrics)))
 
 
 def _meeting_rate(clips: Sequence[Clip], candidates: Sequence[Candidate]) -> tuple[int, list[str]]:

@@ -4,17 +4,16 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
-from wavegrad.errors import AudioError
 from wavegrad.evaluation.metric import EVAL, Metric
 from wavegrad.evaluation.pitch import Pitch, pitches
 
 
 def f0_rmse(reference: Float[Tensor, " n"], generated: Float[Tensor, " m"], sample_rate: int) -> float:
     """Root mean square of 1200 log2(F0' / F0) in cents, over the frames that are voiced in both (pitch RMSE of CARGAN,
-    Morrison et al. 2022, there with CREPE; see `pitches`).
+    Morrison et al. 2022, there with CREPE; see `pitches`). NaN where there is no such frame.
 
     Raises:
-        AudioError: a pair that no metric judges (see `aligned`), or no frame that is voiced in both.
+        AudioError: a pair that no metric judges (see `aligned`).
         ModuleNotFoundError: librosa is not installed; pip install 'wavegrad-vocoder[eval]'.
     """
     return rmse_cents(*pitches(reference, generated, sample_rate))
@@ -24,7 +23,7 @@ def rmse_cents(reference: Pitch, generated: Pitch) -> float:
     """The same, of two pitch tracks."""
     both = reference.voiced & generated.voiced
     if not both.any():
-        raise AudioError("F0: no frame is voiced in the reference and in the generated audio")
+        return float("nan")
     cents = 1200 * np.log2(generated.f0_hz[both] / reference.f0_hz[both])
     return float(np.sqrt(np.mean(cents**2)))
 

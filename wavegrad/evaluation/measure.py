@@ -54,7 +54,8 @@ def measure(
 ) -> tuple[dict[str, float], list[str]]:
     """The figures of a pair by key, and a line for each that could not be had.
 
-    A metric that has nothing to measure in this clip, say its silence, gives no figure and no line.
+    A metric that has nothing to measure in this clip, as its silence or its pitch, gives no figure and no line: that is
+    no fault of the system. The evaluation says how often it was so (see `blanks`).
     """
     values, complaints = {}, []
     for metric in metrics:
@@ -65,6 +66,8 @@ def measure(
             continue
         if math.isfinite(value):
             values[metric.key] = value
+        elif not math.isnan(value):
+            complaints.append(f"{metric.heading} is {value}")
     return values, complaints
 
 

@@ -32,7 +32,8 @@ class Metric:
     sample_rate: int | None
     """The audio is brought to this rate inside, in Hz; None: judged at its own."""
     compute: Callable[[Float[Tensor, " n"], Float[Tensor, " m"], int], float]
-    """reference, generated, sample_rate -> figure; AudioError where a pair cannot be judged."""
+    """reference, generated, sample_rate -> figure. AudioError: a pair that cannot be judged; NaN: one that has nothing
+    of what this metric judges, as silence or voice."""
     packages: tuple[str, ...] = ()
     """Names to import that are no base dependencies."""
     install: str = ""

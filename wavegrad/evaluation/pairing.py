@@ -45,9 +45,7 @@ def find_clips(
         ConfigError: a folder that is not there or has no audio in it, or two files of one name in it.
     """
     recordings = _by_name(reference, without)
-    chosen = list(recordings)
-    if limit is not None and limit < len(chosen):
-        chosen = [chosen[i * len(chosen) // limit] for i in range(limit)]
+    chosen = evenly(list(recordings), limit)
     found: dict[str, dict[str, Path]] = {name: {} for name in chosen}
     remarks = []
     for folder in folders:
@@ -63,6 +61,13 @@ def find_clips(
                 f"{folder.system.name}: {which} in {folder.directory} match{'es' * (n_left == 1)} no recording"
             )
     return [Clip(name, recordings[name], found[name]) for name in chosen], remarks
+
+
+def evenly(names: Sequence[str], n: int | None) -> list[str]:
+    """`n` of the names, evenly spread over them; None, or more than there are: all."""
+    if n is None or n >= len(names):
+        return list(names)
+    return [names[i * len(names) // n] for i in range(n)]
 
 
 def common_rate(paths: Iterable[Path]) -> int | None:
