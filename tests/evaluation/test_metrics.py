@@ -78,6 +78,15 @@ def test_hiss_is_measured_where_the_reference_is_silent():
     assert math.isnan(silence_difference(torch.ones(24000), torch.ones(24000), 24000))
 
 
+def test_silence_begins_40_db_below_the_loudest_frame():
+    """Parts at 0, -37 and -43 dB: only the last one counts."""
+    for changed, expected in ((1, 0.0), (2, 20 * math.log10(2))):
+        parts = [level * torch.ones(6000) for level in (1.0, 10 ** (-37 / 20), 10 ** (-43 / 20))]
+        reference = torch.cat(parts)
+        parts[changed] = 2 * parts[changed]
+        assert silence_difference(reference, torch.cat(parts), 24000) == pytest.approx(expected, abs=1e-4)
+
+
 @pytest.mark.parametrize("preset", ["wavegrad-24k", "hifigan-22k", "lmnt-22k", "speecht5-16k"])
 def test_griffin_lim_finds_the_mel_again(speech, preset):
     """Frames x hop samples whose bands, before the logarithm, are those that were asked for to 20 % after 16 rounds."""
