@@ -11,7 +11,9 @@ from wavegrad.audio.prior import PriorConfig
 from wavegrad.binding import bind_condition, bind_with_variance
 from wavegrad.diffusion import NoiseSchedule
 from wavegrad.errors import ConfigError
+from wavegrad.inference import Engine
 from wavegrad.network import WaveGrad, network_preset
+from wavegrad.shapes import PredictNoise
 from wavegrad.vocoder import Vocoder
 
 TRAINING = NoiseSchedule.linear(1e-4, 0.05, 100)
@@ -47,28 +49,46 @@ def mel(guidable: Vocoder) -> Tensor:
     return guidable.mel(torch.stack([noisy_speech(6 * HOP, seed) for seed in (1, 2)]))
 
 
-class Calls:
-    """Counts the calls of a module."""
-
-    def __init__(self, network: WaveGrad):
-        self.n = 0
-        self.hook = network.register_forward_hook(self)
-
-    def __call__(self, *_: object) -> None:
-        self.n += 1
-
-
 def test_guidance_0_is_the_plain_model_at_one_call_a_step(guidable: Vocoder, mel: Tensor) -> None:
-    calls = Calls(guidable.network)
-    plain = guidable(mel, 3)
-    assert calls.n == 3
-    assert torch.equal(guidable(mel, 3, guidance=0.0), plain)
-    assert calls.n == 6
-    assert torch.equal(plain, family()(mel, 3))
-    other = guidable(mel, 3, guidance=0.5)
-    assert calls.n == 12
-    assert not torch.equal(other, plain)
-    calls.hook.remove()
+    n_calls = 0
+
+    def count(*_: object) -> None:
+        nonlocal n_calls
+        n_calls += 1
+
+    hook = guidable.network.register_forward_hook(count)  # the fast engine does not pass by it
+    plain = guidable(mel, 3, engine="reference")
+    assert n_calls == 3
+    assert torch.equal(guidable(mel, 3, guidance=0.0, engine="reference"), plain)
+    assert n_calls == 6
+    assert torch.equal(family()(mel, 3, engine="reference"), plain)
+    guided = guidable(mel, 3, guidance=0.5, engine="reference")
+    assert n_calls == 12
+    assert (guided - plain).abs().max() > 1e-4
+    hook.remove()
+
+
+@pytest.mark.parametrize("guidance", [0.0, 0.5])
+def test_the_fast_engine_guides_likewise_in_as_many_calls(
+    guidable: Vocoder, mel: Tensor, guidance: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+    bind = Engine.bind
+
+    def counting(engine: Engine, *condition: object) -> PredictNoise:
+        bound, which = bind(engine, *condition), len(calls)
+        calls.append(0)
+
+        def call(y: Tensor, noise_level: Tensor) -> Tensor:
+            calls[which] += 1
+            return bound(y, noise_level)
+
+        return call
+
+    monkeypatch.setattr(Engine, "bind", counting)
+    fast = guidable(mel, 3, guidance=guidance)
+    assert calls == ([3] if guidance == 0 else [3, 3])
+    torch.testing.assert_close(fast, guidable(mel, 3, guidance=guidance, engine="reference"), rtol=0, atol=1e-5)
 
 
 def test_guidance_is_the_published_combination(guidable: Vocoder, mel: Tensor) -> None:

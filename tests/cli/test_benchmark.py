@@ -5,6 +5,13 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
+from wavegrad.inference import speed
+
+
+@pytest.fixture(autouse=True)
+def small_matrices(monkeypatch):
+    monkeypatch.setitem(speed.MATRIX_SIZE, "cpu", 256)
+
 
 def test_the_figures_of_a_row_fit_each_other(run, model, tmp_path):
     out = tmp_path / "speed.json"

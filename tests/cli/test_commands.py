@@ -6,17 +6,32 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from typing import cast
 
+import click
 import pytest
 import torch
+import typer
 
 from tests.cli.conftest import SPEECH
 from tests.reference import lmnt
 from tests.reference.layers import random_state
 from wavegrad import __version__
 from wavegrad.checkpoint import load_model
+from wavegrad.cli.main import app
 
-COMMANDS = ["vocode", "mel", "prepare", "train", "evaluate", "likelihood", "models", "import-checkpoint"]
+
+def commands(group: click.Group) -> Iterator[tuple[str, ...]]:
+    """The words of every command below `group`."""
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from ((name, *words) for words in commands(command))
+        else:
+            yield (name,)
+
+
+COMMANDS = sorted(commands(cast(click.Group, typer.main.get_command(app))))
 
 
 def test_version(run):
@@ -25,20 +40,20 @@ def test_version(run):
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_option_has_a_help_text(run, command):
-    result = run(command, "--help")
+    result = run(*command, "--help")
     assert result.code == 0
     options = result.out.split("Options:")[1]
     for line in options.splitlines():
         if line.strip().startswith("-") and "--help" not in line:
             after = options.split(line)[1].splitlines()
             described = len(line.strip().split("  ")) > 1 or (len(after) > 1 and after[1].startswith("   "))
-            assert described, f"{command} {line.split()[0]} says nothing"
+            assert described, f"{' '.join(command)} {line.split()[0]} says nothing"
 
 
 def test_help_is_fast_and_does_not_import_torch():
     """All of it together in under two seconds of a fresh process: torch, which would take longer, is not imported."""
     code = "import sys, wavegrad.cli.main as m\n"
-    code += f"for words in [[], {', '.join(str([name]) for name in COMMANDS)}]:\n"
+    code += f"for words in [[], {', '.join(str(list(words)) for words in COMMANDS)}]:\n"
     code += (
         " sys.argv = ['wavegrad', *words, '--help']\n try: m.main()\n except SystemExit as end: assert not end.code\n"
     )

@@ -14,6 +14,13 @@ import soundfile
 from tests.cli.conftest import SPEECH
 
 ROOT = Path(__file__).parents[2]
+COMMAND = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from wavegrad.cli.main import main
+main()
+"""
+"""`wavegrad` as in a terminal: what a shell starts in the background ignores Ctrl-C, and so does what that starts."""
 
 
 @pytest.fixture
@@ -40,27 +47,28 @@ def test_a_streamed_file_is_the_file(run, model, speech, tmp_path, monkeypatch, 
     assert np.abs(whole - streamed).max() < 1e-5 * np.abs(whole).max()
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interruption_leaves_a_shorter_file(model, tmp_path, number, code):
-    """Two hours of mel: many minutes of work, ended as soon as the first of them is being written."""
-    np.save(tmp_path / "long.npy", np.full((128, 2 * 3600 * 80), -7.0, np.float32))
-    command = [sys.executable, "-m", "wavegrad", "vocode", "long.npy", "--out", "long.wav", "--model", model]
+    """Half an hour of mel: minutes of work, ended as soon as the first second of it is being written."""
+    np.save(tmp_path / "long.npy", np.full((128, 1800 * 80), -7.0, np.float32))
+    command = [sys.executable, "-c", COMMAND, "vocode", "long.npy", "--out", "long.wav", "--model", model]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
-    try:
-        deadline = time.monotonic() + 60
-        while not any(p.stat().st_size > 100_000 for p in tmp_path.glob(".long.wav.*.tmp")):
-            assert process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        process.send_signal(number)
-        _, said = process.communicate(timeout=30)
-    finally:
-        process.kill()
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            deadline = time.monotonic() + 300
+            while not any(p.stat().st_size > 1000 for p in tmp_path.glob(".long.wav.*.tmp")):
+                assert process.poll() is None
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            process.send_signal(number)
+            _, said = process.communicate(timeout=200)
+        finally:
+            process.kill()
     assert process.returncode == code
     samples, rate = soundfile.read(tmp_path / "long.wav")
     assert rate == 24000
-    assert 50_000 <= len(samples) < 3600 * 24000
+    assert 1000 <= len(samples) < 1800 * 24000
     assert f"long.wav holds the first {len(samples) / rate:.2f} s" in said
     assert "Traceback" not in said
     assert not list(tmp_path.glob(".*"))

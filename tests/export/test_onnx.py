@@ -62,16 +62,23 @@ def test_a_network_call(fields: dict[str, object]) -> None:
         assert (found - expected).norm() / expected.norm() < 1e-4
 
 
-@pytest.mark.parametrize("prior", ["standard", "energy", "spectral"])
-@pytest.mark.parametrize("preset", ["wavegrad-24k", "hifigan-22k"])
+@pytest.mark.parametrize(
+    ("prior", "preset"),
+    [
+        ("standard", "wavegrad-24k"),
+        ("spectral", "wavegrad-24k"),
+        ("energy", "hifigan-22k"),
+        ("spectral", "hifigan-22k"),
+    ],
+)
 def test_the_whole_sampler_makes_the_vocoders_audio(prior: str, preset: str) -> None:
     made_for = vocoder(prior, mel_preset(preset))
-    model = session(sampler(made_for, 6))
-    for n_items, n_frames in ((1, 1), (3, 2), (2, 7)):
+    model = session(sampler(made_for, 3))
+    for n_items, n_frames in ((1, 1), (3, 2), (2, 4)):
         mel = speech_like_mel(made_for, n_items, n_frames)
         seeded = SeededNoise(range(n_items))
-        noise = torch.stack([seeded(n, n_frames * made_for.hop_length) for n in range(6, 0, -1)])
-        expected = made_for(mel, 6, 0)
+        noise = torch.stack([seeded(n, n_frames * made_for.hop_length) for n in range(3, 0, -1)])
+        expected = made_for(mel, 3, 0, sampler="ancestral")
         found = run(model, mel=mel, noise=noise)
         assert (found - expected).norm() / expected.norm() < 1e-4
 
@@ -83,7 +90,7 @@ def test_what_the_file_says_about_itself() -> None:
 
 def test_weights_are_stored_once() -> None:
     made_for = vocoder()
-    one, six = len(sampler(made_for, 1)), len(sampler(made_for, 6))
+    one, three = len(sampler(made_for, 1)), len(sampler(made_for, 3))
     weights = 4 * sum(p.numel() for p in made_for.network.parameters())
     assert one > weights
-    assert six - one < 5 * 60_000  # nodes only
+    assert three - one < 2 * 60_000  # nodes only

@@ -2,14 +2,22 @@
 
 import itertools
 import math
+from typing import get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wavegrad.diffusion import NoiseSchedule
+from wavegrad.diffusion import Ancestral, NoiseSchedule, choose_sampler
 from wavegrad.errors import ConfigError
-from wavegrad.search import best_schedules, evenly_spaced_levels, jump_bound, schedule_bound
+from wavegrad.search import (
+    SearchSpace,
+    best_schedules,
+    evenly_spaced_levels,
+    jump_bound,
+    schedule_bound,
+    schedule_db,
+)
 from wavegrad.search.bound import Reverse
 
 
@@ -27,7 +35,7 @@ def test_the_bound_of_the_exact_gaussian_predictor_with_optimal_variances_is_the
     last = schedule.terminal_level**2
     variance = last * std**2 + 1 - last
     mismatch = 0.5 * (variance - 1 - math.log(variance))
-    assert schedule_bound(schedule, losses, std**2) == pytest.approx(entropy + mismatch, abs=1e-9)
+    assert schedule_bound(schedule, losses, std**2, "optimal") == pytest.approx(entropy + mismatch, abs=1e-9)
 
 
 def test_a_jump_with_the_posteriors_variance_is_the_divergence_of_two_gaussians() -> None:
@@ -42,20 +50,42 @@ def test_a_jump_with_the_posteriors_variance_is_the_divergence_of_two_gaussians(
     )
 
 
+@settings(max_examples=12)
 @given(
-    st.lists(st.floats(0.01, 2.0), min_size=6, max_size=6), st.sampled_from(("optimal", "posterior")), st.floats(0.1, 4)
+    st.lists(st.floats(0.01, 2.0), min_size=6, max_size=6),
+    st.sampled_from(("optimal", "posterior")),
+    st.floats(0.1, 4),
+    st.sampled_from((0.5, 13.0)),
+    st.sampled_from((-10.0, 20.0)),
+    st.sampled_from((-math.inf, 20.0)),
 )
-def test_the_dynamic_program_equals_trying_every_subset(losses: list[float], reverse: Reverse, power: float) -> None:
+def test_the_dynamic_program_equals_trying_every_subset_that_obeys_the_constraints(
+    losses: list[float], reverse: Reverse, power: float, gap: float, last: float, first: float
+) -> None:
+    """Levels at 40, 28, 16, 4, -8, -20 dB. A gap of 13 forbids neighbours, so that three of them are the most."""
     levels = evenly_spaced_levels(6, 40.0, -20.0)
-    table = dict(zip(levels, losses, strict=True))
-    for n, (schedule, cost) in best_schedules(levels, losses, power, 6, reverse).items():
+    table = _Near(zip(levels, losses, strict=True))
+    spaces = {n: SearchSpace(n, 40.0, -20.0, gap, last, first) for n in range(1, 4 if gap > 12 else 7)}
+    found = best_schedules(levels, losses, power, spaces[max(spaces)], reverse)
+    assert list(found) == list(spaces)
+    for n, (schedule, cost) in found.items():
         options = [
-            schedule_bound(NoiseSchedule.from_noise_levels(subset), _Near(table), power, reverse)
-            for subset in itertools.combinations(levels, n)
+            schedule_bound(option, table, power, reverse)
+            for option in map(NoiseSchedule.from_noise_levels, itertools.combinations(levels, n))
+            if spaces[n].contains(schedule_db(option))
         ]
         assert cost == pytest.approx(min(options), rel=1e-9)
-        assert schedule.n_steps == n
-        assert schedule_bound(schedule, _Near(table), power, reverse) == pytest.approx(cost, rel=1e-9)
+        assert spaces[n].contains(schedule_db(schedule))
+        assert schedule_bound(schedule, table, power, reverse) == pytest.approx(cost, rel=1e-9)
+
+
+def test_the_bound_is_of_the_variance_that_is_sampled_by_default() -> None:
+    schedule = NoiseSchedule.log_snr(6)
+    losses = dict.fromkeys(schedule.noise_levels.tolist(), 0.3)
+    default = choose_sampler(None, None, 6)
+    assert isinstance(default, Ancestral)
+    assert default.variance in get_args(Reverse)
+    assert schedule_bound(schedule, losses, 1.0) == schedule_bound(schedule, losses, 1.0, default.variance)  # type: ignore[arg-type]
 
 
 class _Near(dict[float, float]):
@@ -67,6 +97,8 @@ class _Near(dict[float, float]):
 
 def test_tables_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ConfigError, match="3 steps from 2 levels"):
-        best_schedules((0.9, 0.5), (0.1, 0.2), 1.0, 3)
+        best_schedules((0.9, 0.2), (0.1, 0.2), 1.0, SearchSpace(3))
     with pytest.raises(ConfigError, match="1 losses for 2 levels"):
-        best_schedules((0.9, 0.5), (0.1,), 1.0, 1)
+        best_schedules((0.9, 0.2), (0.1,), 1.0, SearchSpace(1))
+    with pytest.raises(ConfigError, match="no 2 of the 2 levels obey"):
+        best_schedules((0.9, 0.2), (0.1, 0.2), 1.0, SearchSpace(2, smallest_first_db=30.0))

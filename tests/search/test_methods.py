@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wavegrad.diffusion import NoiseSchedule
@@ -31,7 +31,7 @@ from wavegrad.search.search import Found, hopeless
 from wavegrad.search.space import db_of_level, level_of_db
 
 TARGET = (33.0, 18.0, 2.0, -17.0)
-SPACE = SearchSpace(4, 50.0, -30.0, 1.0)
+SPACE = SearchSpace(4, 50.0, -30.0, 1.0, smallest_first_db=20.0)
 
 
 class Bowl:
@@ -63,9 +63,11 @@ def run(method: Method, trials: int | None = None, first_clips: int = 9, bowl: B
     return search(method, InProcess(bowl), Journal(None, "bowl"), options, Budget(trials))
 
 
+@settings(max_examples=40)
 @given(st.integers(1, 12), st.data())
 def test_whatever_is_decoded_obeys_the_constraints(n: int, data: st.DataObject) -> None:
-    space = SearchSpace(n, 55.0, -25.0, data.draw(st.floats(0.01, 5.0)), data.draw(st.floats(-25.0, 55.0)))
+    first = data.draw(st.sampled_from((-np.inf, -25.0, 30.0, 55.0)))
+    space = SearchSpace(n, 55.0, -25.0, data.draw(st.floats(0.01, 5.0)), data.draw(st.floats(-25.0, 55.0)), first)
     db = space.decode(data.draw(st.lists(st.floats(0, 1), min_size=n, max_size=n)))
     assert space.contains(db)
     assert space.schedule(db).noise_levels.diff().max() < 0
@@ -73,12 +75,45 @@ def test_whatever_is_decoded_obeys_the_constraints(n: int, data: st.DataObject) 
     assert again == pytest.approx(db, abs=1e-9)
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        pytest.param((56.0, 0.0, -20.0), id="too clean"),
+        pytest.param((19.0, 0.0, -20.0), id="level 1 too noisy"),
+        pytest.param((30.0, 0.0, -26.0), id="too noisy"),
+        pytest.param((30.0, 0.0, -9.0), id="ends too clean"),
+        pytest.param((30.0, 29.5, -20.0), id="too close"),
+        pytest.param((22.0, 30.0, -20.0), id="rising"),
+        pytest.param((30.0, 0.0), id="too few"),
+    ],
+)
+def test_each_constraint_is_a_constraint(wrong: tuple[float, ...]) -> None:
+    space = SearchSpace(3, 55.0, -25.0, 1.0, -10.0, 20.0)
+    assert space.contains((30.0, 0.0, -20.0))
+    assert not space.contains(wrong)
+
+
+def test_one_level_is_the_last_one() -> None:
+    space = SearchSpace(1, smallest_first_db=20.0)
+    assert space.contains(space.decode((1.0,)))
+    assert space.range_of(1, (-10.0,)) == (-30.0, -6.0)
+
+
 def test_levels_and_decibels_undo_each_other() -> None:
     assert [db_of_level(level_of_db(db)) for db in (-30.0, 0.0, 60.0)] == pytest.approx([-30, 0, 60], abs=1e-6)
     assert level_of_db(0.0) ** 2 == pytest.approx(0.5)
 
 
-@pytest.mark.parametrize("bad", [{"n_steps": 0}, {"n_steps": 200, "gap_db": 1.0}, {"n_steps": 2, "gap_db": 0.0}])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"n_steps": 0},
+        {"n_steps": 200, "gap_db": 1.0},
+        {"n_steps": 2, "gap_db": 0.0},
+        {"n_steps": 2, "smallest_first_db": 70.0},
+        {"n_steps": 2, "largest_terminal_db": -40.0},
+    ],
+)
 def test_spaces_without_schedules_are_refused(bad: dict[str, float]) -> None:
     with pytest.raises(ConfigError):
         SearchSpace(**bad)  # type: ignore[arg-type]
@@ -105,7 +140,7 @@ def test_coordinate_descent_never_gets_worse_and_arrives() -> None:
     assert best[-1] >= best[0]
     assert found.best.score == best[-1]
     assert schedule_db(found.best.schedule) == pytest.approx(TARGET, abs=0.5)
-    assert all(SPACE.contains(schedule_db(trial.schedule), 1e-6) for trial in found.trials)
+    assert all(SPACE.contains(schedule_db(trial.schedule)) for trial in found.trials)
 
 
 @pytest.mark.parametrize("kind", ["tpe", "cma-es"])
@@ -116,7 +151,7 @@ def test_optuna_is_seeded_beats_its_start_and_obeys_the_constraints(kind: str) -
     assert found[0].trials == found[1].trials != found[2].trials
     assert schedule_db(found[0].trials[0].schedule) == pytest.approx(start, abs=1e-6)
     assert found[0].best.score > found[0].trials[0].score
-    assert all(SPACE.contains(schedule_db(trial.schedule), 1e-6) for trial in found[0].trials)
+    assert all(SPACE.contains(schedule_db(trial.schedule)) for trial in found[0].trials)
 
 
 def test_early_stopping_saves_tasks_and_keeps_the_best() -> None:

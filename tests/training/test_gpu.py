@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from tests.training.conftest import change
+from wavegrad.training.benchmark import SWITCHES
 from wavegrad.training.trainer import Trainer
 
 pytestmark = [
@@ -16,7 +17,7 @@ pytestmark = [
 @pytest.mark.parametrize("compiled", [True, False])
 def test_the_host_never_waits_inside_a_step(recipe, clips, compiled, corpus_on_device):
     """PyTorch raises on every synchronising call while the debug mode is on."""
-    options = {"device": "cuda", "compile": compiled, "corpus_on_device": corpus_on_device}
+    options = {"device": "cuda", "compile": compiled, "corpus_on_device": corpus_on_device, "whole_mels": compiled}
     trainer = Trainer(change(recipe, "run", **options), clips)
     for _ in range(3):  # compilation, the optimiser's state, cuDNN's choices
         trainer.train_step()
@@ -34,10 +35,7 @@ def test_all_options_on_learn_what_all_options_off_do(recipe, clips):
     """200 seeded steps; bfloat16 has 8 bits: the means over 20 steps stay within 5 % of each other."""
     recipe = change(change(recipe, "data", batch_size=8), "run", device="cuda", steps=200)
     curves = []
-    for options in (
-        {"precision": "float32", "compile": False, "corpus_on_device": False},
-        {"precision": "bfloat16", "compile": True, "corpus_on_device": True},
-    ):
+    for options in ({key: values[i] for key, values in SWITCHES.items()} for i in (0, 1)):
         trainer = Trainer(change(recipe, "run", **options), clips)
         losses = torch.stack([trainer.train_step().loss for _ in range(200)])
         curves.append(losses.cpu().unflatten(0, (10, 20)).mean(1))

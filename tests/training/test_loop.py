@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 import torch
@@ -111,26 +110,36 @@ def test_a_run_in_one_piece_equals_an_interrupted_one(recipe, tmp_path, monkeypa
     assert same(one.optimizer, two.optimizer)
 
 
+SIGNALLED_AT_3 = """
+import os, sys
+from pathlib import Path
+from wavegrad.training import load_recipe, train
+from wavegrad.training.trainer import Trainer
+
+plain = Trainer.train_step
+
+def train_step(self):
+    if self.step == 3:
+        os.kill(os.getpid(), int(sys.argv[4]))
+    return plain(self)
+
+Trainer.train_step = train_step
+small = ["data.crop_frames=4", "data.batch_size=1", "run.steps=100000", "run.checkpoint_every=100000", "run.device=cpu"]
+outcome = train(load_recipe(sys.argv[1], small), Path(sys.argv[2]), Path(sys.argv[3]))
+assert (outcome.step, outcome.finished) == (4, False), outcome
+"""
+
+
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stop_signal_saves_and_exits_cleanly(tmp_path, number):
-    """A real process, a real signal; then the same command goes on."""
-    script = (
-        "import sys; from pathlib import Path; from wavegrad.training import load_recipe, train\n"
-        "recipe = load_recipe(sys.argv[1], ['data.crop_frames=4', 'data.batch_size=1', 'run.steps=100000',"
-        " 'run.validate_every=100000', 'run.checkpoint_every=100000', 'run.log_every=1', 'run.device=cpu'])\n"
-        "outcome = train(recipe, Path(sys.argv[2]), Path(sys.argv[3]))\n"
-        "assert not outcome.finished\n"
-    )
-    command = [sys.executable, "-c", script, str(ROOT / "recipes" / "tiny.toml"), str(SPEECH), str(tmp_path / "run")]
-    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    log = tmp_path / "run" / "log.jsonl"
-    while process.poll() is None and not (log.exists() and len(log.read_text().splitlines()) >= 3):
-        time.sleep(0.1)
-    process.send_signal(number)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 0, err
-    assert "stopped" in out + err
-    assert load_newest(tmp_path / "run" / "checkpoints", quiet).step >= 3
+    """A real process, a real signal in step 3: that step is ended, and the same command would go on from there."""
+    arguments = [ROOT / "recipes" / "tiny.toml", SPEECH, tmp_path / "run", int(number)]
+    command = [sys.executable, "-c", SIGNALLED_AT_3, *map(str, arguments)]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert "stopped; the same command goes on at step 4" in ended.stdout + ended.stderr
+    assert load_newest(tmp_path / "run" / "checkpoints", quiet).step == 4
 
 
 def test_a_loss_that_is_not_finite_stops_with_the_clip_and_keeps_the_state(recipe, clips, tmp_path):

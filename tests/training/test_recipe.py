@@ -1,12 +1,27 @@
 """Recipes: every shipped one loads, every mistake is named."""
 
 import dataclasses
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
 
 import pytest
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
-from tests.training.conftest import ROOT
+from tests.training.conftest import ROOT, SPEECH
+from wavegrad.audio import mel_preset
+from wavegrad.audio.mel import mel_filterbank
 from wavegrad.errors import ConfigError
+from wavegrad.network import WaveGrad
+from wavegrad.training.benchmark import made_clips
 from wavegrad.training.recipe import Recipe, load_recipe
+from wavegrad.training.trainer import Trainer
+
+TINY = str(ROOT / "recipes" / "tiny.toml")
 
 RECIPES = sorted((ROOT / "recipes").glob("*.toml"))
 
@@ -18,6 +33,60 @@ def test_every_recipe_loads_and_states_data_hardware_and_command(path):
     head = path.read_text().split("[model]")[0]
     if path.stem != "template":
         assert all(word in head for word in ("Data:", "Hardware:", "Command:")), head
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda p: p.stem)
+def test_the_network_of_every_recipe_makes_a_hop_of_every_frame(path):
+    """Shapes of the recipe's own network, without numbers; and a step of a tiny one with its front-end and factors."""
+    recipe = load_recipe(str(path), ["run.device=cpu", "data.batch_size=2", "data.crop_frames=2", "run.accumulate=1"])
+    mel = recipe.model.mel_config()
+    with FakeTensorMode():
+        network = WaveGrad(recipe.network_config())
+        y = network(torch.zeros(2, 3 * mel.hop_length), torch.zeros(2, mel.n_mels, 3), torch.full((2,), 0.5))
+    assert y.shape == (2, 3 * mel.hop_length)
+    tiny = replace(recipe, model=replace(recipe.model, network="tiny"))
+    assert Trainer(tiny, made_clips(tiny, 2, 0.5)).train_step().loss.isfinite()
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda p: p.stem)
+def test_every_band_of_every_recipe_hears_something(path):
+    config = load_recipe(str(path)).model.mel_config()
+    assert (mel_filterbank(config).sum(1) > 0).all()
+    assert config.f_max <= config.sample_rate / 2
+
+
+def test_changes_of_the_mel_preset():
+    preset = mel_preset("wavegrad-24k")
+    changed = load_recipe(TINY, ["model.mel_changes.hop_length=256", "model.mel_changes.f_min=0.0"]).model.mel_config()
+    assert changed == replace(preset, hop_length=256, f_min=0.0)
+    assert load_recipe(TINY).model.mel_config() == preset
+    with pytest.raises(ConfigError, match="f_max 12000"):
+        load_recipe(TINY, ["model.mel_changes.sample_rate=16000"])
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.skipif(shutil.which("timeout") is None, reason="needs GNU timeout")
+def test_the_script_measures_plans_and_trains(tmp_path):
+    """The script for Base, end to end, with a tiny network and one step."""
+    small = ("model.network=tiny", "data.batch_size=2", "data.crop_frames=2", "run.device=cpu", "run.valid_synthesis=0")
+    sets = [word for o in (*small, "run.steps=1") for word in ("--set", o)]
+    (tmp_path / "valid").mkdir()
+    shutil.copy(SPEECH / "ljspeech.flac", tmp_path / "valid")
+    environment = {
+        **os.environ,
+        **{"WAVEGRAD": f"{sys.executable} -m wavegrad", "PYTHONPATH": str(ROOT), "OPTIONS": "fused_optimizer"},
+        **{"DATA": str(SPEECH), "VALID": str(tmp_path / "valid"), "RUN": str(tmp_path / "run"), "MINUTES": "60"},
+    }
+    script = ["sh", "recipes/base-24k.sh", *sets]
+    ended = subprocess.run(script, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    rows = json.loads((tmp_path / "run" / "speed.json").read_text())["rows"]
+    best = max(rows, key=lambda row: row["samples_per_s"])
+    plan = (tmp_path / "run" / "plan.txt").read_text()
+    assert f"--set run.steps={int(0.85 * 3600 * best['steps_per_s'])} " in plan
+    assert f"run.fused_optimizer={str(best['options']['fused_optimizer']).lower()} " in plan
+    assert "finished at step 1" in ended.stdout + ended.stderr
+    assert (tmp_path / "run" / "best" / "model.safetensors").stat().st_size < 3 * 47_000  # bytes: float16
 
 
 def keys(cls: type, prefix: str = "") -> list[str]:

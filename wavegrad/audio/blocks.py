@@ -18,7 +18,7 @@ BLOCK_S = 5.0
 """Seconds that are read at once."""
 
 
-def read_blocks(path: str | Path, sample_rate: int) -> Iterator[Float[Tensor, " time"]]:
+def read_blocks(path: str | Path, sample_rate: int) -> Iterator[Float[Tensor, " _"]]:
     """What `read_audio` reads, in blocks of a few seconds that together are the same waveform, to rounding.
 
     Args:

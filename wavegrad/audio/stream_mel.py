@@ -71,10 +71,10 @@ class StreamPad(Operator):
         return F.pad(x, (left, right), mode=self.config.pad_mode)
 
 
-def mel_blocks(
-    waveforms: Iterable[Float[Tensor, " time"]], front_end: MelSpectrogram
-) -> Iterator[Float[Tensor, "n_mels frames"]]:
-    """The mel of one waveform that comes in blocks; zeros fill its last frame, as in `Vocoder.resynthesize`.
+def mel_blocks(waveforms: Iterable[Float[Tensor, " _"]], front_end: MelSpectrogram) -> Iterator[Float[Tensor, "_ _"]]:
+    """The mel, `n_mels frames` at a time, of one waveform that comes in blocks `time`, of any lengths.
+
+    Zeros fill its last frame, as in `Vocoder.resynthesize`.
 
     Raises:
         AudioError: it has ended, and is too short for one frame.

@@ -92,11 +92,7 @@ def load_model(directory: str | Path) -> Model:
     """
     root = Path(directory)
     config = load_config(root)
-    try:
-        paths = sorted((root / SCHEDULES).glob("*.json"))
-        schedules = {path.stem: NoiseSchedule.load(path) for path in paths}
-    except ConfigError as error:
-        raise CheckpointError(str(error)) from error
+    schedules = load_schedules(root)
     if config.default_schedule not in schedules:
         names = ", ".join(schedules) or "none"
         raise CheckpointError(
@@ -106,6 +102,15 @@ def load_model(directory: str | Path) -> Model:
     card = root / CARD
     text = card.read_text(encoding="utf-8") if card.exists() else ""
     return Model(config.mel, network, config.prior, schedules, config.default_schedule, text)
+
+
+def load_schedules(directory: str | Path) -> dict[str, NoiseSchedule]:
+    """The noise schedules of a model directory by name. CheckpointError, with the path, where one cannot be read."""
+    try:
+        paths = sorted((Path(directory) / SCHEDULES).glob("*.json"))
+        return {path.stem: NoiseSchedule.load(path) for path in paths}
+    except ConfigError as error:
+        raise CheckpointError(str(error)) from error
 
 
 def load_config(directory: str | Path) -> ModelConfig:

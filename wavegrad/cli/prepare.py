@@ -25,6 +25,10 @@ def prepare(
     ] = 0.01,
     min_seconds: Annotated[float, typer.Option(help="Shorter recordings are left out.")] = 0.3,
     workers: Annotated[int, typer.Option(help="Processes.", min=1)] = 1,
+    shards: Annotated[
+        int | None,
+        typer.Option(help="Also write the training clips as this many WebDataset tar files, OUT/shards/*.tar.", min=1),
+    ] = None,
 ) -> None:
     """Download a corpus, check and unpack it; write mono FLAC at one rate, split, with a manifest.
 
@@ -34,6 +38,7 @@ def prepare(
     from wavegrad.corpora import prepare as prepare_recordings
     from wavegrad.corpora.download import unpack
     from wavegrad.corpora.known import parts_of
+    from wavegrad.corpora.shards import write_shards
 
     chosen = CORPORA[corpus]
     config = PrepareConfig(sample_rate, valid_share, min_seconds)
@@ -53,3 +58,6 @@ def prepare(
     for split in ("train", "valid", "test"):
         seconds = [p.seconds for p in made if p.split == split]
         typer.echo(f"{split}: {len(seconds)} clips, {sum(seconds) / 3600:.2f} h")
+    if shards is not None:
+        paths = write_shards([p for p in made if p.split == "train"], out, out / "shards", shards)
+        typer.echo(f"{len(paths)} shards: wavegrad train RECIPE --data {out / 'shards'} --set data.shards=true")

@@ -1,6 +1,6 @@
 """`wavegrad search-schedule`: noise schedules that fit a trained model."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -13,7 +13,19 @@ from wavegrad.errors import ConfigError
 
 if TYPE_CHECKING:
     from wavegrad.diffusion import NoiseSchedule
-    from wavegrad.search import Found, Journal, Judged, Method, Pool, SearchOptions, SearchSpace, Trial, VocoderSetup
+    from wavegrad.search import (
+        Budget,
+        Found,
+        Journal,
+        Judged,
+        Method,
+        Pool,
+        Searched,
+        SearchOptions,
+        SearchSpace,
+        Trial,
+        VocoderSetup,
+    )
 
 Kind = Literal["dp", "coordinate", "tpe", "cma-es", "grid"]
 
@@ -36,9 +48,16 @@ def search_schedule(
     first_clips: Annotated[int, typer.Option(help="Clips after which the hopeless are dropped.", min=1)] = 2,
     levels: Annotated[int, typer.Option(help="dp: noise levels of the table.", min=2)] = 61,
     range_db: Annotated[str, typer.Option(help="Cleanest and noisiest level, dB.")] = "60,-30",
+    ends_db: Annotated[
+        str | None,
+        typer.Option(
+            help="Level 1 is at least this clean, level N at least this noisy, dB; left out: 0,-18 for dp, else 0,-6."
+        ),
+    ] = None,
     bound: Annotated[
-        Literal["optimal", "posterior"], typer.Option(help="dp and bound: variance of the steps back.")
-    ] = "optimal",
+        Literal["optimal", "posterior"],
+        typer.Option(help="dp and bound: variance of the steps back; posterior is that of the default sampler."),
+    ] = "posterior",
     seed: Seed = 0,
     device: Device = "auto",
     threads: Annotated[int, typer.Option(help="CPU threads of each worker.", min=1)] = 1,
@@ -48,10 +67,12 @@ def search_schedule(
 ) -> None:
     """Search noise schedules on recordings, compare them with the known ones, and write a report.
 
+    A search begins with the model's own schedule of that length, or else one that is evenly spaced in log-SNR.
     The same command goes on where it was interrupted. Needs the extras: pip install 'wavegrad-vocoder[eval,search]'.
     """
     counts = _counts(steps)
-    highest, lowest = _range(range_db)
+    highest, lowest = _pair(range_db, "--range-db")
+    first, last = _pair(ends_db or ("0,-18" if method == "dp" else "0,-6"), "--ends-db")
     paths = [str(path) for path, _ in find(data, AUDIO)]
     n = min(clips, len(paths))
     from wavegrad.device import choose_device
@@ -61,14 +82,18 @@ def search_schedule(
     chosen = tuple(paths[i * len(paths) // n] for i in range(n))
     where = str(choose_device(device))
     setup = VocoderSetup(model, chosen, objective, sampler, seed, seconds, where, threads, bound)
-    spaces = {n: SearchSpace(n, highest, lowest) for n in counts}
+    spaces = {n: SearchSpace(n, highest, lowest, largest_terminal_db=last, smallest_first_db=first) for n in counts}
     options = SearchOptions(n, batch, first_clips)
     out.mkdir(parents=True, exist_ok=True)
-    run = _Run(setup, options, Budget(trials, minutes), out, workers, ray, add_to)
+    run = _Run(setup, options, Budget(trials, minutes), out, workers, ray)
     results = run.dynamic(spaces, levels) if method == "dp" else [run.one(method, space) for space in spaces.values()]
+    from wavegrad.search import add_to_model
     from wavegrad.search.report import write_report
 
     typer.echo(f"report: {write_report(out, results)}")
+    if add_to is not None:  # only now: a search starts from what the model has
+        for found in results:
+            add_to_model(found.table, add_to, str(found.n_steps))
 
 
 class _Run:
@@ -78,14 +103,13 @@ class _Run:
         self,
         setup: "VocoderSetup",
         options: "SearchOptions",
-        budget: Any,
+        budget: "Budget",
         out: Path,
         workers: int,
         ray: str | None,
-        add_to: str | None,
     ):
         self.setup, self.options, self.budget, self.out = setup, options, budget, out
-        self.workers, self.ray, self.add_to = workers, ray, add_to
+        self.workers, self.ray = workers, ray
 
     def pool(self, setup: "VocoderSetup") -> "Pool":
         from wavegrad.search import InProcess, Processes, Ray
@@ -99,7 +123,7 @@ class _Run:
 
         return Journal(self.out / f"{name}.jsonl", setup.identity())
 
-    def dynamic(self, spaces: "dict[int, SearchSpace]", n_levels: int) -> list[dict[str, Any]]:
+    def dynamic(self, spaces: "dict[int, SearchSpace]", n_levels: int) -> "list[Searched]":
         """All lengths from one table; then each is scored."""
         import time
 
@@ -113,7 +137,7 @@ class _Run:
             levels = evenly_spaced_levels(n_levels, space.highest_db, space.lowest_db)
             table = measure_losses(levels, self.options.n_clips, pool, journal)
         power = setup.build().power()
-        found = best_schedules(levels, table.losses, power, max(spaces), setup.reverse)
+        found = best_schedules(levels, table.losses, power, spaces[max(spaces)], setup.reverse)
         took = time.perf_counter() - began
         typer.echo(f"table of {n_levels} levels, {table.calls} network calls, {took:.1f} s")
         results = []
@@ -121,10 +145,10 @@ class _Run:
         with self.pool(self.setup) as pool:
             for n in spaces:
                 judged = self.judge([found[n][0], *self.baselines(n)], pool, journal)
-                results.append(self.finish("dp", n, judged, (judged[0],), took, (table.calls, 0, 0)))
+                results.append(self.finish("dp", judged, (judged[0],), took, (table.calls, 0, 0)))
         return results
 
-    def one(self, method: Kind, space: "SearchSpace") -> dict[str, Any]:
+    def one(self, method: Kind, space: "SearchSpace") -> "Searched":
         """One length, by trying candidates."""
         from wavegrad.search import search
 
@@ -135,7 +159,7 @@ class _Run:
         best = self.judged(found.best)
         tried = [self.judged(trial) for trial in found.trials]
         counts = (found.calls, found.shared, len(found.trials))
-        return self.finish(method, space.n_steps, [best, *baselines], tried, found.seconds, counts)
+        return self.finish(method, [best, *baselines], tried, found.seconds, counts)
 
     def method(self, method: Kind, space: "SearchSpace") -> "Method":
         from wavegrad.search import coordinate_method, grid_method, optuna_method, schedule_db
@@ -149,14 +173,20 @@ class _Run:
         return optuna_method(method, space, start, self.options.batch, self.setup.seed)
 
     def baselines(self, n_steps: int) -> "list[NoiseSchedule]":
-        """The generic schedule, and those of the literature of that length."""
-        from wavegrad.checkpoint import load_config, resolve_model
+        """The model's own of that length, the generic one, and those of the literature."""
+        from wavegrad.checkpoint import load_config, load_schedules, resolve_model
         from wavegrad.diffusion import SCHEDULES, NoiseSchedule
         from wavegrad.vocoder import generic_schedule
 
-        generic = generic_schedule(n_steps, load_config(resolve_model(self.setup.model)).prior)
-        known = [schedule for schedule in SCHEDULES.values() if schedule.n_steps == n_steps]
-        return [generic, *known, *([NoiseSchedule.fibonacci(n_steps)] if n_steps == 6 else [])]
+        directory = resolve_model(self.setup.model)
+        generic = generic_schedule(n_steps, load_config(directory).prior)
+        own = [replace(one, name="the model's own") for one in load_schedules(directory).values()]
+        fibonacci = [NoiseSchedule.fibonacci(n_steps)] if n_steps == 6 else []
+        known: dict[tuple[float, ...], NoiseSchedule] = {}
+        for schedule in (*own, generic, *SCHEDULES.values(), *fibonacci):
+            if schedule.n_steps == n_steps:
+                known.setdefault(schedule.betas, schedule)
+        return list(known.values())
 
     def judge(self, schedules: "Sequence[NoiseSchedule]", pool: "Pool", journal: "Journal") -> "list[Judged]":
         """On all clips, each schedule for itself."""
@@ -184,38 +214,43 @@ class _Run:
     def finish(
         self,
         method: Kind,
-        n_steps: int,
         judged: "list[Judged]",
         tried: "Sequence[Judged]",
         seconds: float,
         counts: tuple[int, int, int],
-    ) -> dict[str, Any]:
-        """Write the schedule, say how good it is, and return what the report needs."""
-        from wavegrad.search import Provenance, add_to_model, result_table, write_json
+    ) -> "Searched":
+        """Write the schedule, say how good it is, and return what the report needs.
+
+        Args:
+            method: that found it.
+            judged: the one that was found, and the baselines.
+            tried: the candidates.
+            seconds: of the search.
+            counts: network calls, those that were spared, and trials.
+        """
+        from wavegrad.diffusion import choose_sampler
+        from wavegrad.search import Provenance, Searched, result_table, write_json
 
         calls, shared, n_trials = counts
-        setup = self.setup
+        setup, n_steps = self.setup, judged[0].schedule.n_steps
+        sampler = str(choose_sampler(setup.sampler, None, n_steps))
         how = Provenance(
-            method, setup.objective, setup.sampler or "default", setup.seed, n_trials, self.budget.minutes, seconds,
-            calls, shared, setup.model_hash(), tuple(Path(clip).name for clip in setup.clips),
+            method, setup.objective, sampler, setup.seed, n_trials, self.budget.minutes, seconds, calls, shared,
+            setup.model_hash(), tuple(Path(clip).name for clip in setup.clips),
         )  # fmt: skip
         best = replace(judged[0], schedule=replace(judged[0].schedule, name=str(n_steps)))
-        table = result_table(best, judged[1:], how)
-        write_json(table, self.out / f"{n_steps}.json")
-        if self.add_to is not None:
-            add_to_model(table, self.add_to, str(n_steps))
-        for row in (table["search"], *table["search"]["baselines"]):
-            score = (
-                "diverged"
-                if row["score"] is None
-                else f"{row['score']:.3f} ({row['interval'][0]:.3f} to {row['interval'][1]:.3f})"
-            )
-            typer.echo(f"{n_steps:>4} steps  {row.get('name', f'found by {method}'):<24} {score}")
+        found = Searched(result_table(best, judged[1:], how), tuple(tried), tuple(one.schedule for one in judged[1:]))
+        write_json(found.table, self.out / f"{n_steps}.json")
+        for row in ({"name": f"found by {method}", **found.search}, *found.search["baselines"]):
+            typer.echo(f"{n_steps:>4} steps  {row['name']:<24} {_figure(row)}")
         typer.echo(f"            {seconds:.0f} s, {calls} network calls, {shared} spared")
-        candidates = [
-            {"score": one.row()["score"], "n_clips": len(one.scores), "betas": one.schedule.betas} for one in tried
-        ]
-        return {**table, "tried": candidates, "baseline_schedules": [one.schedule for one in judged[1:]]}
+        return found
+
+
+def _figure(row: Mapping[str, Any]) -> str:
+    if row["score"] is None:
+        return "diverged"
+    return f"{row['score']:.3f} ({row['interval'][0]:.3f} to {row['interval'][1]:.3f})"
 
 
 def _say(number: int, trial: "Trial", best: "Trial") -> None:
@@ -233,9 +268,9 @@ def _counts(steps: str) -> list[int]:
     return counts
 
 
-def _range(text: str) -> tuple[float, float]:
+def _pair(text: str, option: str) -> tuple[float, float]:
     try:
-        highest, lowest = map(float, text.split(","))
+        first, second = map(float, text.split(","))
     except ValueError:
-        raise ConfigError(f"--range-db is {text!r}; two numbers with a comma between them are expected") from None
-    return highest, lowest
+        raise ConfigError(f"{option} is {text!r}; two numbers with a comma between them are expected") from None
+    return first, second

@@ -8,7 +8,7 @@ import typer
 
 def train(
     recipe: Annotated[str, typer.Argument(help="Recipe file, for example recipes/small-24k.toml.")],
-    data: Annotated[Path, typer.Option(help="Folder of audio files, searched at any depth.")],
+    data: Annotated[Path, typer.Option(help="Folder of audio files, searched at any depth, or of shards.")],
     run: Annotated[
         Path, typer.Option("--run-dir", help="Folder for checkpoints, log and the best model; the same one resumes.")
     ],

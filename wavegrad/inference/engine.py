@@ -7,8 +7,9 @@ import torch
 import torch.nn.functional as F
 
 from wavegrad.device import Precision
-from wavegrad.inference.graphs import GraphCache, bucket, cuda_graph
-from wavegrad.inference.prepared import PreparedNetwork
+from wavegrad.inference.film import OneLevel
+from wavegrad.inference.graphs import CudaRecorder, GraphCache, bucket
+from wavegrad.inference.prepared import Condition, PreparedNetwork
 from wavegrad.network import WaveGrad
 from wavegrad.shapes import Mel, NoiseLevel, PredictNoise, Waveform
 
@@ -25,7 +26,7 @@ class Engine:
 
     What changes and why the result does not: `UpsampledConvolution` (products before the upsampling), `PreparedFiLM`
     (the noise level as a bias), `PreparedDBlock` (1x1 after the downsampling), `Condition` (the mel's part, once). Each
-    has its equality test. On a GPU the calls are replayed from CUDA graphs.
+    has its equality test. On a GPU whole walks (`sample_at_once`) or single calls are replayed from CUDA graphs.
     """
 
     network: PreparedNetwork
@@ -44,7 +45,9 @@ class Engine:
         weight = next(network.parameters())
         double = weight.dtype == torch.float64 and precision == "float32"
         prepared = PreparedNetwork.prepare(network, torch.float64 if double else DTYPES[precision])
-        return cls(prepared, GraphCache(n_graphs, cuda_graph) if weight.is_cuda and n_graphs > 0 else None)
+        return cls(
+            prepared, GraphCache(n_graphs, CudaRecorder.on(weight.device)) if weight.is_cuda and n_graphs > 0 else None
+        )
 
     def bind(self, mel: Mel, frames: Sequence[int] | None = None) -> PredictNoise:
         """epsilon_theta(y, noise_level) for a mel.
@@ -67,23 +70,31 @@ class Engine:
         hop = self.network.config.hop_length
         ragged = min(frames) < n_frames
         padding = 0 if self.graphs is None else bucket(n_frames + 1) - n_frames  # so that there always are masks
-        condition = self.network.condition(F.pad(mel, (0, padding)), self.network.ends(frames, n_frames + padding))
+        condition = self.condition(F.pad(mel, (0, padding)), frames)
 
         def predict_noise(y: Waveform, noise_level: NoiseLevel) -> Waveform:
             if y.shape != (n_items, n_frames * hop):
                 raise ValueError(f"y is {tuple(y.shape)}, the mel was bound for {(n_items, n_frames * hop)}")
             if len(set(noise_level.tolist())) > 1:
                 raise ValueError(f"noise levels {noise_level.tolist()}; the engine takes one for the whole batch")
+            inputs = F.pad(y, (0, padding * hop)), noise_level[:1], condition
             if self.graphs is None:
-                predicted = self.network.step(y, condition, self.network.levels(noise_level[:1]))
+                predicted = self._step(inputs)
             else:
-                padded = F.pad(y, (0, padding * hop))
-                predicted = self.graphs.step(self.network, padded, noise_level[:1], condition)[:, : n_frames * hop]
+                predicted = self.graphs.run(inputs[0].shape, self._step, inputs)[:, : n_frames * hop]
             if ragged:
                 predicted = predicted.where(_inside(frames, y, hop), 0.0)
             return predicted.to(y.dtype)
 
         return predict_noise
+
+    def condition(self, mel: Mel, frames: Sequence[int]) -> Condition:
+        """What a mel means to the network, for items of so many frames; the mask is explicit where it is longer."""
+        return self.network.condition(mel, self.network.ends(frames, mel.shape[2]))
+
+    def _step(self, inputs: tuple[Waveform, OneLevel, Condition]) -> Waveform:
+        y, noise_level, condition = inputs
+        return self.network.step(y, condition, self.network.levels(noise_level))
 
 
 def _inside(frames: Sequence[int], y: Waveform, hop: int) -> torch.Tensor:

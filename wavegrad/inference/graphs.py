@@ -1,28 +1,24 @@
-"""CUDA graphs of the network: one for each batch size and length bucket, the least recently used given up first.
+"""CUDA graphs: a function is recorded once for each shape of its inputs, then replayed with a single launch.
 
-A graph replays hundreds of kernels with a single launch, and always reads and writes the same memory. So the inputs are
-copied into it before each replay, items are padded to the bucket's length (their masks travel with them), and one
-replay at a time is allowed. Differs from capturing the whole loop of N steps: a graph holds one network call, which
-serves every sampler, schedule and number of steps; the sampler adds a dozen small launches to each replay.
+A graph always reads and writes the same memory. So the inputs are copied into it before each replay, items are padded
+to a bucket's length (their masks travel with them), and the least recently used graph is given up for a new one.
 """
 
 import copy
 import threading
+from abc import ABC, abstractmethod
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field, fields, is_dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
-from wavegrad.inference.film import OneLevel
-from wavegrad.inference.prepared import Condition, PreparedNetwork
-from wavegrad.shapes import Waveform
-
+Inputs = TypeVar("Inputs")
+"""Tensors in tuples and dataclasses."""
 BUCKET_FRAMES = 64
 """Lengths are rounded up to a multiple of this: at 80 frames a second, 0.8 s."""
-Capture = Callable[[Callable[[], Tensor]], Callable[[], Tensor]]
-"""Turns a function of fixed memory into one that replays it into always the same tensor."""
 
 
 def bucket(n_frames: int) -> int:
@@ -30,76 +26,109 @@ def bucket(n_frames: int) -> int:
     return -(-n_frames // BUCKET_FRAMES) * BUCKET_FRAMES
 
 
-@dataclass
-class StaticStep:
-    """One network call in memory of its own."""
+class Recorder(ABC):
+    """How functions of fixed memory are recorded; a CPU has one in the tests, which calls them again."""
 
-    y: Waveform
-    noise_level: OneLevel
-    condition: Condition
-    replay: Callable[[], Tensor]
+    @abstractmethod
+    def record(self, run: Callable[[], Tensor]) -> Callable[[], Tensor]:
+        """A function that replays `run` into always the same tensor."""
+
+    @abstractmethod
+    def in_turn(self, call: Callable[[], Tensor]) -> Tensor:
+        """What `call` returns; it works after every earlier call, whichever thread and stream that came from."""
+
+
+@dataclass(frozen=True)
+class CudaRecorder(Recorder):
+    """CUDA graphs of one device. They share their memory and one stream: only one of them runs at a time."""
+
+    stream: torch.cuda.Stream
+    pool: tuple[int, int]
 
     @classmethod
-    def capture(
-        cls, network: PreparedNetwork, y: Waveform, noise_level: OneLevel, condition: Condition, capture: Capture
-    ) -> "StaticStep":
-        """Take these very tensors for its memory."""
-        replay = capture(lambda: network.step(y, condition, network.levels(noise_level)))
-        return cls(y, noise_level, condition, replay)
+    def on(cls, device: torch.device) -> "CudaRecorder":
+        """With a stream and a memory pool of its own."""
+        return cls(torch.cuda.Stream(device), torch.cuda.graph_pool_handle())
 
-    def __call__(self, y: Waveform, noise_level: OneLevel, condition: Condition) -> Waveform:
-        """The prediction for inputs of the same shapes."""
-        for own, new in zip(tensors(self.condition), tensors(condition), strict=True):
+    def record(self, run: Callable[[], Tensor]) -> Callable[[], Tensor]:
+        """Capture `run`, after calls in which libraries choose their algorithms; inside `in_turn`."""
+        for _ in range(2):
+            run()
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, self.pool, self.stream, "thread_local"):  # type: ignore[arg-type]
+            result = run()
+
+        def replay() -> Tensor:
+            graph.replay()
+            return result
+
+        return replay
+
+    def in_turn(self, call: Callable[[], Tensor]) -> Tensor:
+        """On the stream of the graphs, between what the caller's stream has done and what it does next."""
+        caller = torch.cuda.current_stream(self.stream.device)
+        self.stream.wait_stream(caller)
+        with torch.cuda.stream(self.stream):
+            result = call()
+        caller.wait_stream(self.stream)
+        result.record_stream(caller)
+        return result
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A function of inputs that lie in memory of their own."""
+
+    inputs: object
+    replay: Callable[[], Tensor]
+
+    def __call__(self, inputs: object) -> Tensor:
+        """The result for inputs of the same shapes, in new memory."""
+        for own, new in zip(tensors(self.inputs), tensors(inputs), strict=True):
             own.copy_(new)
-        self.y.copy_(y)
-        self.noise_level.copy_(noise_level)
         return self.replay().clone()
 
 
 @dataclass(frozen=True)
 class GraphCache:
-    """Static steps by shape of the input.
+    """Recorded functions.
 
     Args:
-        size: how many are kept; each holds the activations of its shape.
-        capture: `cuda_graph`, or anything that keeps its contract.
+        size: how many are kept; the memory they share is that of the largest, the inputs are each one's own.
+        recorder: what records them.
     """
 
     size: int
-    capture: Capture
-    steps: OrderedDict[tuple[int, ...], StaticStep] = field(default_factory=OrderedDict)
+    recorder: Recorder
+    recorded: OrderedDict[Hashable, Recorded] = field(default_factory=OrderedDict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def step(self, network: PreparedNetwork, y: Waveform, noise_level: OneLevel, condition: Condition) -> Waveform:
-        """What `network.step` gives, for a condition whose masks are explicit; the first call of a shape captures."""
-        with self.lock:
-            key = tuple(y.shape)
-            if key not in self.steps:
-                while len(self.steps) >= self.size:
-                    self.steps.popitem(last=False)
-                memory = copy.deepcopy(condition)
-                self.steps[key] = StaticStep.capture(network, y.clone(), noise_level.clone(), memory, self.capture)
-            self.steps.move_to_end(key)
-            return self.steps[key](y, noise_level, condition)
+    def run(self, key: Hashable, function: Callable[[Inputs], Tensor], inputs: Inputs) -> Tensor:
+        """`function(inputs)`, recorded at the first call.
 
+        Args:
+            key: of the function and all shapes: for the same key, only the values in `inputs` may differ.
+            function: reads no other tensors than constants, and never waits for the device.
+            inputs: left as they are.
 
-def cuda_graph(run: Callable[[], Tensor]) -> Callable[[], Tensor]:
-    """Capture `run`, after three calls on a side stream in which libraries choose their algorithms."""
-    side = torch.cuda.Stream()
-    side.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(side):
-        for _ in range(3):
-            run()
-    torch.cuda.current_stream().wait_stream(side)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        result = run()
+        Raises:
+            RuntimeError: of `function`; all recordings were given up, so that the next try finds memory.
+        """
+        with self.lock, torch.inference_mode():
+            return self.recorder.in_turn(lambda: self._recorded(key, function, inputs)(inputs))
 
-    def replay() -> Tensor:
-        graph.replay()
-        return result
-
-    return replay
+    def _recorded(self, key: Hashable, function: Callable[[Inputs], Tensor], inputs: Inputs) -> Recorded:
+        if key not in self.recorded:
+            while len(self.recorded) >= self.size:
+                self.recorded.popitem(last=False)
+            own = copy.deepcopy(inputs)
+            try:
+                self.recorded[key] = Recorded(own, self.recorder.record(lambda: function(own)))
+            except (MemoryError, RuntimeError):
+                self.recorded.clear()
+                raise
+        self.recorded.move_to_end(key)
+        return self.recorded[key]
 
 
 def tensors(value: object) -> Iterator[Tensor]:

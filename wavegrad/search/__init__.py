@@ -8,13 +8,16 @@ from wavegrad.search.grid import grid_method, paper_grid
 from wavegrad.search.journal import Journal
 from wavegrad.search.objective import Objective
 from wavegrad.search.optuna_methods import optuna_method
-from wavegrad.search.result import Judged, Provenance, add_to_model, result_table, write_json
+from wavegrad.search.processes import Processes
+from wavegrad.search.ray_cluster import Ray
+from wavegrad.search.result import Judged, Provenance, Searched, add_to_model, result_table, write_json
 from wavegrad.search.search import Budget, Found, SearchOptions, search
 from wavegrad.search.space import SearchSpace, schedule_db
 from wavegrad.search.table import LossTable, evenly_spaced_levels, measure_losses
+from wavegrad.search.terminal import draw_terminal_levels
 from wavegrad.search.together import sample_together
 from wavegrad.search.trial import Method, Trial
-from wavegrad.search.workers import InProcess, Pool, Processes, Ray
+from wavegrad.search.workers import InProcess, Pool
 
 __all__ = [
     "LOSS",
@@ -33,12 +36,14 @@ __all__ = [
     "Ray",
     "SearchOptions",
     "SearchSpace",
+    "Searched",
     "Task",
     "Trial",
     "VocoderSetup",
     "add_to_model",
     "best_schedules",
     "coordinate_method",
+    "draw_terminal_levels",
     "evenly_spaced_levels",
     "grid_method",
     "jump_bound",

@@ -17,7 +17,7 @@ def snr(level: float) -> float:
     return level**2 / (1 - level**2)
 
 
-def jump_bound(clean: float, noisy: float, loss: float, reverse: Reverse = "optimal") -> float:
+def jump_bound(clean: float, noisy: float, loss: float, reverse: Reverse = "posterior") -> float:
     """E KL(q(y_s | y_t, y_0) || p(y_s | y_t)), nats a sample, for a jump from level t to the cleaner s (Watson et al.
     2021, eq. 6; Kingma et al. 2021, eq. 13).
 
@@ -52,7 +52,7 @@ def start_bound(level: float, power: float) -> float:
 
 
 def schedule_bound(
-    schedule: NoiseSchedule, losses: Mapping[float, float], power: float, reverse: Reverse = "optimal"
+    schedule: NoiseSchedule, losses: Mapping[float, float], power: float, reverse: Reverse = "posterior"
 ) -> float:
     """The whole bound of a schedule, nats a sample; `losses` by noise level."""
     levels: Sequence[float] = schedule.noise_levels.tolist()[1:]

@@ -85,7 +85,7 @@ class VocoderSetup:
     device: str = "cpu"
     threads: int | None = 1
     """CPU threads of each worker; None: as they are. One number gives one rounding."""
-    reverse: Reverse = "optimal"
+    reverse: Reverse = "posterior"
     """For the bound: variance of the steps back."""
 
     def build(self) -> "VocoderEvaluator":

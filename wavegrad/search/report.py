@@ -3,21 +3,23 @@
 import base64
 import html
 import io
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from wavegrad.diffusion import NoiseSchedule
 from wavegrad.errors import ConfigError
-from wavegrad.search.space import schedule_db
+from wavegrad.search.result import Searched
+from wavegrad.search.space import TOLERANCE, schedule_db
 
 
-def write_report(out: Path, results: Sequence[Mapping[str, Any]]) -> Path:
+def write_report(out: Path, results: Sequence[Searched]) -> Path:
     """report.html in `out`, self-contained: quality against steps, candidates, curves, sensitivity of each step.
 
     Args:
         out: a folder.
-        results: `result_table` of each number of steps, with "tried" (score, n_clips, betas) and "baseline_schedules".
+        results: of each number of steps.
 
     Raises:
         ConfigError: matplotlib is not installed.
@@ -26,7 +28,7 @@ def write_report(out: Path, results: Sequence[Mapping[str, Any]]) -> Path:
         import matplotlib.figure  # noqa: F401
     except ImportError as error:
         raise ConfigError("matplotlib is not installed; pip install 'wavegrad-vocoder[search]'") from error
-    sections: list[tuple[str, Callable[[Any, Sequence[Mapping[str, Any]]], None]]] = [
+    sections: list[tuple[str, Callable[[Any, Sequence[Searched]], None]]] = [
         ("Quality against steps", pareto),
         ("Candidates tried", candidates),
         ("Schedules", curves),
@@ -41,7 +43,7 @@ def write_report(out: Path, results: Sequence[Mapping[str, Any]]) -> Path:
     return path
 
 
-def _png(draw: Callable[[Any, Sequence[Mapping[str, Any]]], None], results: Sequence[Mapping[str, Any]]) -> str:
+def _png(draw: Callable[[Any, Sequence[Searched]], None], results: Sequence[Searched]) -> str:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 4.5), layout="constrained")
@@ -51,19 +53,19 @@ def _png(draw: Callable[[Any, Sequence[Mapping[str, Any]]], None], results: Sequ
     return base64.b64encode(data.getvalue()).decode()
 
 
-def pareto(axes: Any, results: Sequence[Mapping[str, Any]]) -> None:
+def pareto(axes: Any, results: Sequence[Searched]) -> None:
     """Score with its interval against the number of steps, found and baselines."""
-    kept = [r for r in results if r["search"]["score"] is not None]
-    steps = [len(r["betas"]) for r in kept]
-    _bars(axes, steps, [r["search"] for r in kept], "found", "o-")
-    names = sorted({b["name"].split("(")[0] for r in results for b in r["search"]["baselines"]})
-    for name in names:
-        rows = [
-            (len(r["betas"]), b) for r in results for b in r["search"]["baselines"] if b["name"].split("(")[0] == name
-        ]
-        rows = [(n, b) for n, b in rows if b["score"] is not None]
-        _bars(axes, [n for n, _ in rows], [b for _, b in rows], name, "s--")
-    axes.set(xscale="log", xlabel="steps", ylabel=results[0]["search"]["objective"])
+    kept = [result for result in results if result.search["score"] is not None]
+    steps = [result.n_steps for result in kept]
+    _bars(axes, steps, [result.search for result in kept], "found", "o-")
+    families: dict[str, list[tuple[int, Mapping[str, Any]]]] = {}
+    for result in results:
+        for row in result.search["baselines"]:
+            if row["score"] is not None:
+                families.setdefault(row["name"].split("(")[0], []).append((result.n_steps, row))
+    for name, rows in families.items():
+        _bars(axes, [n for n, _ in rows], [row for _, row in rows], name, "s--")
+    axes.set(xscale="log", xlabel="steps", ylabel=results[0].search["objective"])
     axes.set_xticks(steps, [str(n) for n in steps])
     axes.minorticks_off()
     axes.legend()
@@ -76,29 +78,26 @@ def _bars(axes: Any, steps: Sequence[int], rows: Sequence[Mapping[str, Any]], la
     axes.errorbar(steps, mean, yerr=[low, high], fmt=style, capsize=3, label=label)
 
 
-def candidates(axes: Any, results: Sequence[Mapping[str, Any]]) -> None:
+def candidates(axes: Any, results: Sequence[Searched]) -> None:
     """Score of each trial in order, and the best so far; dropped ones are hollow."""
     for result in results:
-        n_clips = len(result["search"]["clips"])
-        tried = [(i, t) for i, t in enumerate(result["tried"], start=1) if t["score"] is not None]
-        full = [(i, t["score"]) for i, t in tried if t["n_clips"] == n_clips]
-        part = [(i, t["score"]) for i, t in tried if t["n_clips"] < n_clips]
-        line = (
-            axes.plot(*zip(*full, strict=True), "o", ms=4, label=f"{len(result['betas'])} steps")[0] if full else None
-        )
-        if part:
-            axes.plot(*zip(*part, strict=True), "o", ms=4, mfc="none", color="0.6", label="dropped")
-        best = [max(score for j, score in full if j <= i) for i, _ in full]
-        axes.plot([i for i, _ in full], best, "-", color=line.get_color() if line else None)
-    axes.set(xlabel="trial", ylabel=results[0]["search"]["objective"])
+        n_clips = len(result.search["clips"])
+        judged = [(float(i), one.row()["score"], len(one.scores)) for i, one in enumerate(result.tried, start=1)]
+        full = [(i, score) for i, score, n in judged if score is not None and n == n_clips]
+        part = [(i, score) for i, score, n in judged if score is not None and n < n_clips]
+        best = list(itertools.accumulate((score for _, score in full), max))
+        (line,) = axes.plot([i for i, _ in full], best, "-", label=f"{result.n_steps} steps")
+        axes.plot(*_columns(full), "o", ms=4, color=line.get_color())
+        axes.plot(*_columns(part), "o", ms=4, mfc="none", color=line.get_color())
+    axes.set(xlabel="trial; hollow: dropped after the first clips", ylabel=results[0].search["objective"])
     axes.legend(ncols=2)
 
 
-def curves(axes: Any, results: Sequence[Mapping[str, Any]]) -> None:
+def curves(axes: Any, results: Sequence[Searched]) -> None:
     """Signal-to-noise ratio of the levels along the way; baselines of the first length, dashed."""
     for result in results:
-        _curve(axes, NoiseSchedule(tuple(result["betas"])), f"{len(result['betas'])} steps, found", "o-")
-    for schedule in results[0]["baseline_schedules"] if len(results) == 1 else ():
+        _curve(axes, result.schedule, f"{result.n_steps} steps, found", "o-")
+    for schedule in results[0].baselines if len(results) == 1 else ():
         _curve(axes, schedule, schedule.name, "s--")
     axes.set(xlabel="share of the steps, from noise (0) to speech (1)", ylabel="signal-to-noise ratio, dB")
     axes.legend()
@@ -110,23 +109,14 @@ def _curve(axes: Any, schedule: NoiseSchedule, label: str, style: str) -> None:
     axes.plot([(n - i) / n for i in range(1, n + 1)], db, style, ms=3, label=label)
 
 
-def sensitivity(axes: Any, results: Sequence[Mapping[str, Any]]) -> None:
+def sensitivity(axes: Any, results: Sequence[Searched]) -> None:
     """Loss of score against how far one level, and it alone, is moved from its place in the best schedule."""
     drawn = False
     for result in results:
-        best = schedule_db(NoiseSchedule(tuple(result["betas"])))
-        moves: dict[int, list[tuple[float, float]]] = {}
-        for trial in result["tried"]:
-            db = schedule_db(NoiseSchedule(tuple(trial["betas"])))
-            moved = [n for n, (a, b) in enumerate(zip(db, best, strict=True), start=1) if abs(a - b) > 1e-6]
-            if len(moved) == 1 and trial["score"] is not None:
-                n = moved[0]
-                moves.setdefault(n, []).append((db[n - 1] - best[n - 1], trial["score"] - result["search"]["score"]))
-        for n, points in sorted(moves.items()):
+        best = schedule_db(result.schedule)
+        for n, points in sorted(_moves(result, best).items()):
             points = sorted([*points, (0.0, 0.0)])
-            axes.plot(
-                *zip(*points, strict=True), "o-", ms=3, label=f"{len(best)} steps, level {n}: {best[n - 1]:.1f} dB"
-            )
+            axes.plot(*_columns(points), "o-", ms=3, label=f"{len(best)} steps, level {n}: {best[n - 1]:.1f} dB")
             drawn = True
     axes.set(xlabel="level moved by, dB", ylabel="change of score")
     if drawn:
@@ -136,15 +126,33 @@ def sensitivity(axes: Any, results: Sequence[Mapping[str, Any]]) -> None:
         axes.text(0.5, 0.5, text, ha="center", transform=axes.transAxes)
 
 
-def _rows(results: Sequence[Mapping[str, Any]]) -> str:
+def _moves(result: Searched, best: Sequence[float]) -> dict[int, list[tuple[float, float]]]:
+    """By level: how far it was moved, dB, and what the score became more than that of the best on the same clips."""
+    scores = result.search["scores"]
+    moves: dict[int, list[tuple[float, float]]] = {}
+    for trial in result.tried:
+        db = schedule_db(trial.schedule)
+        moved = [n for n, (a, b) in enumerate(zip(db, best, strict=True), start=1) if abs(a - b) > TOLERANCE]
+        score = trial.row()["score"]
+        if len(moved) == 1 and score is not None:
+            n, reference = moved[0], scores[: len(trial.scores)]
+            moves.setdefault(n, []).append((db[n - 1] - best[n - 1], score - sum(reference) / len(reference)))
+    return moves
+
+
+def _columns(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
+    return [x for x, _ in points], [y for _, y in points]
+
+
+def _rows(results: Sequence[Searched]) -> str:
     lines = ["<table border=1 cellpadding=4><tr><th>steps<th>schedule<th>score<th>95 % interval</tr>"]
     for result in results:
-        found = {**result["search"], "name": f"found by {result['search']['method']}"}
-        for row in (found, *result["search"]["baselines"]):
+        found = {**result.search, "name": f"found by {result.search['method']}"}
+        for row in (found, *result.search["baselines"]):
             score = "-" if row["score"] is None else f"{row['score']:.3f}"
             interval = "-" if row["interval"] is None else f"{row['interval'][0]:.3f} to {row['interval'][1]:.3f}"
             name = html.escape(str(row["name"]))
-            lines.append(f"<tr><td>{len(result['betas'])}<td>{name}<td>{score}<td>{interval}</tr>")
-    how = results[0]["search"]
+            lines.append(f"<tr><td>{result.n_steps}<td>{name}<td>{score}<td>{interval}</tr>")
+    how = results[0].search
     said = f"{how['objective']}, higher is better, {len(how['clips'])} clips, sampler {how['sampler']}"
     return "".join(lines) + f"</table><p>{html.escape(said)}</p>"

@@ -23,7 +23,7 @@ class Provenance:
     method: str
     objective: str
     sampler: str
-    """As in `Vocoder(...)`; "default" is that of the number of steps."""
+    """That the scores are of."""
     seed: int
     trials: int
     minutes: float | None
@@ -62,6 +62,33 @@ class Judged:
         if not gains or not all(abs(gain) < float("inf") for gain in gains):
             return None
         return {"gain": sum(gains) / len(gains), "interval": list(bootstrap_interval(gains))}
+
+
+@dataclass(frozen=True)
+class Searched:
+    """One number of steps of a search: what the report shows."""
+
+    table: Mapping[str, Any]
+    """See `result_table`."""
+    tried: tuple[Judged, ...]
+    """In order; some on the first clips only."""
+    baselines: tuple[NoiseSchedule, ...]
+
+    @property
+    def n_steps(self) -> int:
+        """N."""
+        return len(self.table["betas"])
+
+    @property
+    def search(self) -> Mapping[str, Any]:
+        """How it was found, and how good it is."""
+        search: Mapping[str, Any] = self.table["search"]
+        return search
+
+    @property
+    def schedule(self) -> NoiseSchedule:
+        """The one that was found."""
+        return NoiseSchedule(tuple(self.table["betas"]), str(self.n_steps))
 
 
 def result_table(

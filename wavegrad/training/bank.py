@@ -63,4 +63,4 @@ def to_device(x: Tensor, device: torch.device) -> Tensor:
     """The same values there, without making the host wait for the device."""
     if x.device == device or device.type == "cpu":
         return x.to(device)
-    return x.pin_memory().to(device, non_blocking=True)
+    return (x if x.is_pinned() else x.pin_memory()).to(device, non_blocking=True)

@@ -4,30 +4,51 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from wavegrad.errors import TrainingError
+from wavegrad.errors import ConfigError, TrainingError
 from wavegrad.training.data import Clip, find_clips, hold_out, load_corpus
 from wavegrad.training.recipe import Recipe
+from wavegrad.training.shards import ShardSampler, find_shards
+from wavegrad.training.world import World
 
 
 @dataclass(frozen=True)
 class Corpora:
     """Disjoint clips."""
 
-    train: list[Clip]
+    train: list[Clip] | ShardSampler
     valid: list[Clip]
 
 
 def load_corpora(
-    recipe: Recipe, data: Path, valid: Path | None, say: Callable[[str], None], mels: Path | None = None
+    recipe: Recipe,
+    data: Path,
+    valid: Path | None,
+    say: Callable[[str], None],
+    mels: Path | None = None,
+    world: World | None = None,
 ) -> Corpora:
-    """Read both; without a folder of validation clips, some of `data` are held out by a hash of their names.
+    """Read both, or open the shards to train on.
+
+    Without a folder of validation clips, some of `data` are held out by a hash of their names.
 
     `mels` is a folder of mels for all clips, by their names below `data` or `valid`.
 
     Raises:
         TrainingError: a folder is missing or has no usable clip.
+        ConfigError: with shards, no folder of validation clips, or a folder of mels.
     """
     mel = recipe.model.mel_config()
+    if recipe.data.shards:
+        if valid is None or mels is not None:
+            raise ConfigError(
+                "data.shards: nothing is held out of shards, and they bring no mels; pass --valid DIR only"
+            )
+        shards, run = find_shards(data), recipe.run
+        say(f"{len(shards)} shards to train on")
+        return Corpora(
+            ShardSampler(shards, mel, recipe.data, run.seed, run.workers, world or World(), say),
+            load_corpus(find_clips(valid), valid, mel, recipe.data, say),
+        )
     paths = find_clips(data)
     if not paths:
         raise TrainingError(
@@ -39,12 +60,10 @@ def load_corpora(
     else:
         valid_paths = find_clips(valid)
         paths = [p for p in paths if p not in set(valid_paths)]
-    corpora = Corpora(
-        load_corpus(paths, data, mel, recipe.data, say, mels),
-        load_corpus(valid_paths, valid, mel, recipe.data, say, mels),
-    )
+    clips = load_corpus(paths, data, mel, recipe.data, say, mels)
+    corpora = Corpora(clips, load_corpus(valid_paths, valid, mel, recipe.data, say, mels))
     if mels is not None and recipe.data.gain_db != (0.0, 0.0):
         say("random gain is off: the mels given have the level of the recordings")
-    hours = sum(len(c.pcm) for c in corpora.train) / mel.sample_rate / 3600
-    say(f"{len(corpora.train)} clips, {hours:.2f} h to train on; {len(corpora.valid)} clips to validate on")
+    hours = sum(len(c.pcm) for c in clips) / mel.sample_rate / 3600
+    say(f"{len(clips)} clips, {hours:.2f} h to train on; {len(corpora.valid)} clips to validate on")
     return corpora

@@ -3,7 +3,7 @@
 import hashlib
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from wavegrad.audio.mel_file import read_mel
 from wavegrad.errors import AudioError, TrainingError
 from wavegrad.shapes import Mask, Mel
 from wavegrad.training.bank import ClipBank, MelBank, to_device
+from wavegrad.training.clip_mels import LEAST, at_gain, check_gain, raw_mels
 from wavegrad.training.recipe import DataRecipe
 
 
@@ -42,7 +43,11 @@ class Crops:
     share: float = 1.0
     """Counting samples of these crops over those of the whole step: the weight of their mean loss."""
     mels: Mel | None = None
-    """The mels of the windows, context included, where the clips came with mels of their own."""
+    """The mels of the windows, context and gain included, where they are not to be computed from the windows."""
+
+    def with_share(self, share: float) -> "Crops":
+        """The same crops with another weight."""
+        return replace(self, share=share)
 
 
 def find_clips(folder: Path) -> list[Path]:
@@ -81,12 +86,9 @@ def load_corpus(
         except AudioError as error:
             report(f"skipped {name}: {error}")
             continue
-        seconds = len(waveform) / mel.sample_rate
-        peak_db = 20 * math.log10(max(waveform.abs().max().item(), 1e-9))
-        if seconds < recipe.min_seconds:
-            report(f"skipped {name}: {seconds:.3f} s is shorter than min_seconds = {recipe.min_seconds}")
-        elif peak_db < recipe.silence_db:
-            report(f"skipped {name}: silent (peak {peak_db:.0f} dBFS, below silence_db = {recipe.silence_db})")
+        why = why_unusable(waveform, mel.sample_rate, recipe)
+        if why is not None:
+            report(f"skipped {name}: {why}")
         else:
             pcm = (waveform.clamp(-1, 1) * 32767).round().to(torch.int16)
             try:
@@ -96,6 +98,17 @@ def load_corpus(
     if not clips:
         raise TrainingError(f"no usable audio file is left in {root}; the lines above say why each one was skipped")
     return clips
+
+
+def why_unusable(waveform: Float[Tensor, " time"], sample_rate: int, recipe: DataRecipe) -> str | None:
+    """What is wrong with a clip, too short or too quiet; None where nothing is."""
+    seconds = len(waveform) / sample_rate
+    if seconds < recipe.min_seconds or not len(waveform):
+        return f"{seconds:.3f} s is shorter than min_seconds = {recipe.min_seconds}"
+    peak_db = 20 * math.log10(max(waveform.abs().max().item(), 1e-9))
+    if peak_db < recipe.silence_db:
+        return f"silent (peak {peak_db:.0f} dBFS, below silence_db = {recipe.silence_db})"
+    return None
 
 
 def mel_of_clip(folder: Path, name: str, n_samples: int, config: MelConfig) -> Float[Tensor, "n_mels frames"]:
@@ -150,8 +163,10 @@ class CropSampler:
         recipe: DataRecipe,
         seed: int,
         device: torch.device = torch.device("cpu"),  # noqa: B008 (a value, not a state)
+        whole_mels: bool = False,
     ):
         self.clips = clips
+        self.mel_config = mel
         self.recipe = recipe
         self.seed = seed
         self.hop = mel.hop_length
@@ -159,6 +174,11 @@ class CropSampler:
         self._n_samples = recipe.crop_frames * self.hop
         self._bank = ClipBank([c.pcm for c in clips], self._n_samples + self.context, device)
         self._mels = _mel_bank(clips, mel, recipe.crop_frames + self.context // self.hop, device)
+        self._raw_mels = None
+        if whole_mels and self._mels is None:
+            check_gain(mel, recipe.gain_db)
+            raw = raw_mels([c.pcm for c in clips], mel, self.context, device)
+            self._raw_mels = MelBank(raw, recipe.crop_frames, math.log(LEAST), device)
         self._ends = np.cumsum(np.maximum(1, self._bank.lengths // self.hop - recipe.crop_frames + 1))
 
     def draw(self, step: int, part: int = 0, n_parts: int = 1) -> Crops:
@@ -173,15 +193,19 @@ class CropSampler:
         chosen = slice(part * n // n_parts, (part + 1) * n // n_parts)
         begins, length = starts[chosen] - self.context, self._n_samples + 2 * self.context
         windows = self._bank.windows(clips[chosen], begins, length)
-        mels = None
+        gains, mels = gains_of(windows, gains_db[chosen]), None
         if self._mels is not None:
+            gains = torch.ones_like(gains)
             mels = self._mels.windows(clips[chosen], begins // self.hop, length // self.hop)
+        elif self._raw_mels is not None:  # its first frame is `context` samples before the clip
+            raw = self._raw_mels.windows(clips[chosen], starts[chosen] // self.hop, length // self.hop)
+            mels = at_gain(raw, gains, self.mel_config)
         return Crops(
             tuple(self.clips[i].name for i in clips[chosen]),
             windows,
             torch.arange(self._n_samples, device=windows.device)
             < to_device(torch.from_numpy(counted[chosen]), windows.device)[:, None],
-            torch.ones(len(windows), device=windows.device) if mels is not None else _gains(windows, gains_db[chosen]),
+            gains,
             float(counted[chosen].sum() / max(1, counted.sum())),
             mels,
         )
@@ -199,7 +223,7 @@ def _mel_bank(clips: list[Clip], config: MelConfig, gap: int, device: torch.devi
     return MelBank(mels, gap, config.minimum, device)
 
 
-def _gains(windows: Float[Tensor, "batch window"], gains_db: np.ndarray) -> Float[Tensor, " batch"]:
+def gains_of(windows: Float[Tensor, "batch window"], gains_db: np.ndarray) -> Float[Tensor, " batch"]:
     """The gains asked for, as factors, but none that would take a sample out of [-1, 1]."""
     wanted = to_device(torch.from_numpy(10 ** (gains_db / 20)).float(), windows.device)
     return wanted.minimum(1 / windows.abs().amax(1).clamp(min=1e-5))

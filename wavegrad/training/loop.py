@@ -50,7 +50,7 @@ def train(
 
     Args:
         recipe: what to train.
-        data: folder of audio files, searched recursively.
+        data: folder of audio files, searched recursively; with data.shards a folder of shards.
         run: folder for checkpoints, log and the best model; the same call with the same folder resumes.
         valid: folder of validation clips; without it some of `data` are held out.
         say: where messages for the user go.
@@ -84,7 +84,7 @@ def _train(
         begun = from_dict(Recipe, state.recipe, f"{run}: recipe")  # a key younger than the run has its default
         check_same_recipe(to_dict(begun), to_dict(recipe), run)
     model = load_model(resolve_model(start)) if start is not None and state is None else None
-    corpora = load_corpora(recipe, data, valid, say, mels)
+    corpora = load_corpora(recipe, data, valid, say, mels, world)
     initialise = partial(init_from, model=model, recipe=recipe.model, say=say) if model is not None else None
     trainer = Trainer(recipe, corpora.train, world, initialise)
     if state is not None:
@@ -151,11 +151,11 @@ def _validate(trainer: Trainer, validator: Validator, log: RunLog | MuteLog, run
     log.say(f"step {trainer.step}: validation loss {result.loss:.4f}, log-mel distance {result.log_mel_db:.2f} dB")
     for name, waveform in result.audio.items():
         log.audio(trainer.step, name, waveform, vocoder.sample_rate)
-    vocoder.save_pretrained(run / "last")
+    vocoder.save_pretrained(run / "last", trainer.recipe.run.half_model)
     if result.loss >= trainer.best_loss:
         return False
     trainer.best_loss = result.loss
-    vocoder.save_pretrained(run / "best")
+    vocoder.save_pretrained(run / "best", trainer.recipe.run.half_model)
     return True
 
 

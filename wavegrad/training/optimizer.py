@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from wavegrad.training.recipe import OptimizerRecipe
 
 
-def build_optimizer(network: nn.Module, recipe: OptimizerRecipe) -> torch.optim.Optimizer:
-    """Adam or AdamW over all parameters; the fused form, one kernel for all of them."""
+def build_optimizer(network: nn.Module, recipe: OptimizerRecipe, fused: bool = True) -> torch.optim.Optimizer:
+    """Adam or AdamW over all parameters; `fused`: one kernel for all of them."""
     kind = torch.optim.AdamW if recipe.name == "adamw" else torch.optim.Adam
     return kind(
-        network.parameters(), lr=recipe.learning_rate, betas=recipe.betas, weight_decay=recipe.weight_decay, fused=True
+        network.parameters(), lr=recipe.learning_rate, betas=recipe.betas, weight_decay=recipe.weight_decay, fused=fused
     )
 
 
@@ -21,10 +21,14 @@ def update(optimizer: torch.optim.Optimizer, rate: float, skip: Float[Tensor, ""
     """One step of `build_optimizer`'s optimiser at a learning rate.
 
     Where `skip` is 1, on the device, nothing changes, not even the optimiser's count of steps: the fused kernels have
-    this for gradient scaling, and it spares the host a wait for "was all finite?".
+    this for gradient scaling, and it spares the host a wait for "was all finite?". Without them the host waits.
     """
     for group in optimizer.param_groups:
         group["lr"] = rate
+    if not optimizer.defaults["fused"]:
+        if not skip.item():
+            optimizer.step()
+        return
     optimizer.grad_scale = None  # type: ignore[attr-defined]
     optimizer.found_inf = skip  # type: ignore[attr-defined]
     optimizer.step()

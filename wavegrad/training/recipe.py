@@ -16,6 +16,29 @@ from wavegrad.network import WaveGradConfig, network_preset
 
 
 @dataclass(frozen=True)
+class MelChanges:
+    """What differs from the mel preset; what is left out is the preset's."""
+
+    sample_rate: int | None = None
+    """Hz."""
+    n_fft: int | None = None
+    """Points of the Fourier transform."""
+    win_length: int | None = None
+    """Samples of the window."""
+    hop_length: int | None = None
+    """Samples from one frame to the next."""
+    n_mels: int | None = None
+    """Bands."""
+    f_min: float | None = None
+    """Lower edge of the lowest band, Hz."""
+    f_max: float | None = None
+    """Upper edge of the highest band, Hz."""
+
+    def of(self, preset: MelConfig) -> MelConfig:
+        return replace(preset, **{key: value for key, value in vars(self).items() if value is not None})
+
+
+@dataclass(frozen=True)
 class ModelRecipe:
     """Front-end, network and prior."""
 
@@ -29,13 +52,15 @@ class ModelRecipe:
     """Mean of the corpus' mel values: the network sees (mel - mel_mean) / mel_std."""
     mel_std: float = 1.0
     """Standard deviation of the corpus' mel values."""
+    mel_changes: MelChanges = MelChanges()
+    """Another rate, resolution or range than the preset's."""
     prior: PriorConfig = PriorConfig()
     """The noise that sampling starts from."""
     default_schedule: str = "6"
     """Name of the inference schedule that the model uses when none is asked for."""
 
     def mel_config(self) -> MelConfig:
-        return mel_preset(self.mel)
+        return self.mel_changes.of(mel_preset(self.mel))
 
     def network_config(self) -> WaveGradConfig:
         mel = self.mel_config()
@@ -104,6 +129,15 @@ class DataRecipe:
     none."""
     valid_clips: int = 12
     """Without a folder of validation clips, this many clips are held out, chosen by a hash of their names."""
+    shards: bool = False
+    """Read WebDataset shards (tar files, written by `wavegrad prepare --shards`) instead of a folder of audio files,
+    for corpora larger than memory or disk. A step then takes the next crops of a shuffled stream, in which every clip
+    comes once an epoch, whatever its length."""
+    shuffle_clips: int = 1000
+    """Shards only: clips among which a worker picks the next one."""
+    crops_per_clip: int = 1
+    """Shards only: crops of a clip each time it is read; more need less reading, and make the crops of a step more
+    alike."""
     min_seconds: float = 0.1
     """Shorter clips are skipped and named."""
     silence_db: float = -70.0
@@ -113,6 +147,10 @@ class DataRecipe:
         if self.crop_frames < 1 or self.batch_size < 1:
             raise ConfigError(
                 f"crop_frames is {self.crop_frames}, batch_size {self.batch_size}; both must be 1 or more"
+            )
+        if self.shuffle_clips < 1 or self.crops_per_clip < 1:
+            raise ConfigError(
+                f"shuffle_clips is {self.shuffle_clips}, crops_per_clip {self.crops_per_clip}; both must be 1 or more"
             )
         if self.gain_db[0] > self.gain_db[1]:
             raise ConfigError(
@@ -171,6 +209,18 @@ class RunRecipe:
     corpus_on_device: bool = True
     """Keep the corpus where the network is, 2 bytes a sample (173 MB an hour at 24 kHz), and crop it there; false: in
     the memory of the host, for a corpus that does not fit on the GPU."""
+    whole_mels: bool = False
+    """Compute the mels of whole clips once, where the corpus is kept, another 4 * n_mels / hop_length bytes a sample;
+    false: the mel of every crop anew."""
+    prefetch: int = 1
+    """Steps whose crops a thread draws ahead into pinned memory, where corpus and network are on different devices; 0:
+    none."""
+    workers: int = 2
+    """Processes that read and decode shards, for each process that trains; 0: the one that trains does it."""
+    channels_last: bool = True
+    """Run the convolutions as 2-D ones over channels that are neighbours in memory; false: as plain 1-D ones."""
+    fused_optimizer: bool = True
+    """One kernel for all parameters, and no wait of the host; false: PyTorch's plain optimiser."""
     compile: bool = False
     """Compile the network with torch.compile: worth it on a GPU; on CPUs it gained nothing."""
     accumulate: int = 1
@@ -183,6 +233,8 @@ class RunRecipe:
     """Steps between two checkpoints."""
     keep_checkpoints: int = 3
     """How many of the newest checkpoints stay."""
+    half_model: bool = False
+    """Store the models `last` and `best` in float16: half the size. Checkpoints stay float32."""
     valid_synthesis: int = 3
     """Clips that are synthesised at a validation."""
     valid_steps: int = 12
@@ -201,6 +253,8 @@ class RunRecipe:
         for name in counts:
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be 1 or more")
+        if self.prefetch < 0 or self.workers < 0:
+            raise ConfigError(f"prefetch is {self.prefetch}, workers {self.workers}; both must be 0 or more")
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,12 @@ from wavegrad.errors import CheckpointError, ConfigError, TrainingError
 from wavegrad.network import WaveGrad
 from wavegrad.training.data import Clip, CropSampler, context_samples
 from wavegrad.training.ema import Ema
+from wavegrad.training.layout import run_channels_first
 from wavegrad.training.objective import Objective, ObjectiveOfNetwork, Targets
 from wavegrad.training.optimizer import build_optimizer, learning_rate, steps_taken, update
+from wavegrad.training.prefetch import Draw, Prefetch
 from wavegrad.training.recipe import Recipe
+from wavegrad.training.shards import ShardSampler
 from wavegrad.training.state import TrainingState
 from wavegrad.training.step import Preprocessor
 from wavegrad.training.world import World
@@ -55,7 +58,7 @@ class Trainer:
     def __init__(
         self,
         recipe: Recipe,
-        clips: list[Clip],
+        clips: list[Clip] | ShardSampler,
         world: World | None = None,
         initialise: Callable[[WaveGrad], None] | None = None,
     ):
@@ -67,7 +70,14 @@ class Trainer:
         self.precision = choose_precision(recipe.run.precision, self.device)
         self.objective = Objective(recipe)
         bank_device = self.device if recipe.run.corpus_on_device else torch.device("cpu")
-        self.sampler = CropSampler(clips, mel, recipe.data, recipe.run.seed, bank_device)
+        self.sampler = (
+            clips
+            if isinstance(clips, ShardSampler)
+            else CropSampler(clips, mel, recipe.data, recipe.run.seed, bank_device, recipe.run.whole_mels)
+        )
+        self._draw: Draw = self.sampler.draw
+        if recipe.run.prefetch and bank_device != self.device and isinstance(self.sampler, CropSampler):
+            self._draw = Prefetch(self.sampler.draw, recipe.run.prefetch, pin=True)
         self.preprocess = Preprocessor(mel, recipe.model.prior, context_samples(mel), self.device)
         with torch.random.fork_rng():
             torch.manual_seed(recipe.run.seed)
@@ -75,9 +85,9 @@ class Trainer:
         if initialise is not None:
             initialise(self.network)
         self.network.to(self.device)
-        self._loss_of = self._wrapped()
         self.ema = Ema(self.network, recipe.optimizer.ema_decay)
-        self.optimizer = build_optimizer(self.network, recipe.optimizer)
+        self._loss_of = self._wrapped()
+        self.optimizer = build_optimizer(self.network, recipe.optimizer, recipe.run.fused_optimizer)
         self.step = 0
         self.best_loss = float("inf")
         self._broken = torch.zeros((), device=self.device)  # 1 from the first step on that was not finite
@@ -160,6 +170,8 @@ class Trainer:
     def _wrapped(self) -> nn.Module:
         """The loss as a function of what was drawn, in whose `forward` all use of the network lies: compiled where the
         recipe says so, its gradients added up over the ranks."""
+        if not self.recipe.run.channels_last:
+            run_channels_first(self.network)
         if self.recipe.run.compile:
             self.network.compile()
         loss = ObjectiveOfNetwork(self.objective, self.network)
@@ -182,7 +194,7 @@ class Trainer:
         """Share of one micro-batch in the loss of the step, and the losses of its items."""
         batch_size = self.recipe.data.batch_size
         chosen = slice(part * batch_size // n_parts, (part + 1) * batch_size // n_parts)
-        crops = self.sampler.draw(self.step, part, n_parts)
+        crops = self._draw(self.step, part, n_parts)
         example = self.preprocess(crops)
         with autocast(self.device, self.precision):
             mean, of_items = self._loss_of(example, targets.part(chosen))
@@ -191,11 +203,13 @@ class Trainer:
     @torch.no_grad()
     def _not_finite(self, loss: float, norm: float) -> str:
         """Say what happened, and which clips cannot be taken alone; all of them where each one can."""
-        n_crops = self.recipe.data.batch_size
-        names = self.sampler.draw(self.step).names
-        targets = self._targets()
-        culprits = sorted({names[i] for i in range(n_crops) if not self._loss(targets, i, n_crops)[0].isfinite()})
-        named = ", ".join(culprits or sorted(set(names)))
+        named = "clips of the shards"
+        if isinstance(self.sampler, CropSampler):
+            n_crops = self.recipe.data.batch_size
+            names = self.sampler.draw(self.step).names
+            targets = self._targets()
+            culprits = sorted({names[i] for i in range(n_crops) if not self._loss(targets, i, n_crops)[0].isfinite()})
+            named = ", ".join(culprits or sorted(set(names)))
         return (
             f"step {self.step}: loss {loss}, gradient norm {norm}: not finite, with {named}; the state before this "
             "step is saved; look at these clips, or lower optimizer.learning_rate"

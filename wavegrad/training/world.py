@@ -10,6 +10,8 @@ import torch
 import torch.distributed as dist
 from jaxtyping import Float
 from torch import Tensor
+from torch.distributed.distributed_c10d import PrefixStore, Store
+from torch.distributed.rendezvous import rendezvous
 
 from wavegrad.errors import TrainingError
 
@@ -72,8 +74,14 @@ def joined_world(use_cuda: bool) -> Iterator[World]:
     world = World(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]), int(os.environ.get("LOCAL_RANK", "0")))
     if use_cuda:
         torch.cuda.set_device(world.local_rank)
-    dist.init_process_group("nccl" if use_cuda else "gloo", timeout=LONGEST_SILENCE)
     try:
+        dist.init_process_group(
+            "nccl" if use_cuda else "gloo",
+            timeout=LONGEST_SILENCE,
+            store=_store(world),
+            rank=world.rank,
+            world_size=world.size,
+        )
         yield world
     except RuntimeError as error:  # torch.distributed has DistBackendError; gloo raises bare RuntimeErrors
         if not _lost_a_peer(error):
@@ -83,7 +91,21 @@ def joined_world(use_cuda: bool) -> Iterator[World]:
             "the newest checkpoint is whole, and the same command goes on from it"
         ) from error
     finally:
-        dist.destroy_process_group()
+        if dist.is_initialized():
+            dist.destroy_process_group()
+
+
+def _store(world: World) -> Store:
+    """Where the processes of this start find each other's addresses.
+
+    torchrun keeps one store for all its restarts, with the addresses of processes that are dead; on one machine each
+    start gets a corner of its own. On several machines the number of the start may differ between them: there
+    TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 makes torchrun open a new store each time.
+    """
+    store, _, _ = next(rendezvous("env://", world.rank, world.size, timeout=LONGEST_SILENCE))
+    if os.environ.get("GROUP_WORLD_SIZE") != "1":
+        return store
+    return PrefixStore(f"start {os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
 
 
 def _lost_a_peer(error: RuntimeError) -> bool:

@@ -89,13 +89,18 @@ class Sampler(ABC):
             ScheduleWarning: sqrt(alpha_bar_N) is so large that pure noise is a wrong start (and it was not changed).
         """
         walk = Walk(predict_noise, schedule, n_samples, seeds, device, dtype)
-        if start is None:
-            if self.data_std == 1:
-                warn_of_terminal_level(schedule)
-            y = self._start(walk)
-        else:
-            y = _given(start, len(seeds), n_samples).to(device, dtype)
-        for n in range(schedule.n_steps, 0, -1):
+        if start is not None:
+            start = _given(start, len(seeds), n_samples).to(device, dtype)
+        elif self.data_std == 1:
+            warn_of_terminal_level(schedule)
+        return self.refine(walk, start, on_step)
+
+    def refine(
+        self, walk: Walk, start: Waveform | None = None, on_step: Callable[[int, Waveform], None] | None = None
+    ) -> Waveform:
+        """All steps of a walk that is set up; arguments and result as in a call."""
+        y = self._start(walk) if start is None else start
+        for n in range(walk.n_steps, 0, -1):
             y = self._step(walk, y, n)
             if on_step is not None:
                 on_step(n, y)

@@ -1,0 +1,120 @@
+"""All steps of a sampler as one CUDA graph for each length bucket: the processor launches once for each utterance.
+
+Noise is a function of seed, index and sample, so it can be drawn before the walk: it is an input of the graph, like the
+mel's part of the network. What a graph cannot hold takes the way step by step (`Engine.bind`).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from wavegrad.diffusion import Ancestral, NoiseSchedule, Sampler, SeededNoise
+from wavegrad.diffusion.samplers.walk import Walk
+from wavegrad.diffusion.schedule import warn_of_terminal_level
+from wavegrad.inference.engine import Engine
+from wavegrad.inference.film import OneLevel
+from wavegrad.inference.graphs import bucket
+from wavegrad.inference.prepared import Condition
+from wavegrad.shapes import Mel, Waveform
+
+MAX_CALLS = 50
+"""Network calls in a graph: each is some hundred kernels to record."""
+Draws = Float[Tensor, "draws batch time"]
+"""All noises of a walk."""
+
+
+class StaticWalk(Walk):
+    """A walk in fixed memory, that never waits for the device: noise is given, predictions are not looked at."""
+
+    def __init__(
+        self,
+        predict: Callable[[Waveform, OneLevel], Waveform],
+        schedule: NoiseSchedule,
+        noises: Mapping[int, Waveform],
+        like: Waveform,
+    ):
+        super().__init__(predict, schedule, like.shape[1], [0], like.device, like.dtype)
+        self._static = predict
+        self._noises = noises
+
+    def noise(self, index: int) -> Waveform:
+        """The one that was drawn."""
+        return self._noises[index]
+
+    def predict_at(self, y: Waveform, alpha_bar: float, n: int) -> tuple[Waveform, None]:
+        """One level for all items; no learned variance."""
+        return self._static(y, y.new_full((1,), alpha_bar**0.5)), None
+
+
+def sample_at_once(
+    engine: Engine, sampler: Sampler, schedule: NoiseSchedule, mel: Mel, frames: Sequence[int], seeds: Sequence[int]
+) -> Waveform | None:
+    """y_0 as `sampler` makes it of `engine.bind(mel, frames)`, beyond the ends of items zeros.
+
+    Args:
+        engine: of a network whose only condition is the mel and the noise level.
+        sampler, schedule: one graph for each pair.
+        mel: `batch n_mels frames`.
+        frames: of each item.
+        seeds: of each item.
+
+    Returns:
+        `batch time`, float32; None where the way is step by step: no graphs, a sampler that takes means over an item, a
+        learned variance, too many calls, or a prediction that is not finite, which that way reports with its step.
+
+    Warns:
+        ScheduleWarning: as the sampler.
+    """
+    if engine.graphs is None or not sampler.is_local or sampler.n_calls(schedule) > MAX_CALLS:
+        return None
+    if isinstance(sampler, Ancestral) and sampler.variance == "learned":
+        return None
+    if sampler.data_std == 1:
+        warn_of_terminal_level(schedule)
+    hop, n_frames = engine.network.config.hop_length, mel.shape[2]
+    padded = bucket(n_frames + 1)  # so that there always are masks
+    condition = engine.condition(F.pad(mel, (0, padded - n_frames)), frames)
+    indices = noise_indices(sampler, schedule)
+    draws = _draws(indices, seeds, [n * hop for n in frames], padded * hop, mel.device)
+
+    def walk(inputs: tuple[Draws, Condition]) -> Waveform:
+        noises, condition = dict(zip(indices, inputs[0], strict=True)), inputs[1]
+        inside = condition.ends[-1].mask
+        assert inside is not None
+
+        def predict(y: Waveform, noise_level: OneLevel) -> Waveform:
+            predicted = engine.network.step(y, condition, engine.network.levels(noise_level))
+            return (predicted * inside[:, :, 0]).to(y.dtype)
+
+        return sampler.refine(StaticWalk(predict, schedule, noises, inputs[0][0]))
+
+    y_0 = engine.graphs.run((sampler, schedule.betas, draws.shape), walk, (draws, condition))[:, : n_frames * hop]
+    return y_0 if torch.isfinite(y_0).all() else None
+
+
+def noise_indices(sampler: Sampler, schedule: NoiseSchedule) -> list[int]:
+    """Of the noises that a walk asks for: heard on a walk over silence, since they do not depend on values."""
+    heard: dict[int, Waveform] = {}
+    silence = torch.zeros(1, 1)
+
+    class Listening(StaticWalk):
+        def noise(self, index: int) -> Waveform:
+            return heard.setdefault(index, silence)
+
+    sampler.refine(Listening(lambda y, noise_level: torch.zeros_like(y), schedule, heard, silence))
+    return list(heard)
+
+
+def _draws(
+    indices: Sequence[int], seeds: Sequence[int], lengths: Sequence[int], n_samples: int, device: torch.device
+) -> Draws:
+    """The noises of a batch, zero beyond the end of each item: then its state stays zero there."""
+    draws = torch.zeros(len(indices), len(seeds), n_samples)
+    for item, (seed, length) in enumerate(zip(seeds, lengths, strict=True)):
+        noise = SeededNoise([seed])
+        for row, index in zip(draws, indices, strict=True):
+            row[item, :length] = noise(index, length)[0]
+    return draws.to(device)
