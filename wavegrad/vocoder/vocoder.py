@@ -1,102 +1,38 @@
-"""The vocoder: front-end, network and noise process in one immutable value."""
+"""Mel spectrogram in, speech out: whole, in batches, and as a stream."""
 
-import copy
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
-from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from wavegrad.audio.lapped import Coefficients
-from wavegrad.audio.mel import MelConfig, MelSpectrogram
 from wavegrad.audio.mel_check import check_mel
-from wavegrad.audio.prior import PriorConfig, colour, prior_gains
-from wavegrad.binding import Fast, bind_condition, bind_with_variance, training_schedule
+from wavegrad.audio.prior import prior_gains
+from wavegrad.binding import bind_with_variance
 from wavegrad.checkpoint import Model, load_model, resolve_model, save_model
 from wavegrad.device import Precision
-from wavegrad.diffusion import (
-    SCHEDULES,
-    Ancestral,
-    NoiseSchedule,
-    Sampler,
-    Variance,
-    choose_sampler,
-    named_schedule,
-)
-from wavegrad.diffusion.discrete import find_steps, sub_schedules
+from wavegrad.diffusion import Ancestral, NoiseSchedule, Sampler, Variance, choose_sampler
 from wavegrad.diffusion.schedule import warn_of_terminal_level
-from wavegrad.errors import AudioError, CheckpointError, ConfigError, unknown
-from wavegrad.inference import Engine, in_smaller_batches
+from wavegrad.errors import CheckpointError, ConfigError
+from wavegrad.inference import in_smaller_batches, sample_at_once
 from wavegrad.inference.streaming import is_linear, linear_steps
-from wavegrad.network import WaveGrad
 from wavegrad.shapes import Mel, PredictNoise, Waveform
 from wavegrad.streaming import LookAhead, StreamOptions, look_ahead, stream
-
-EngineName = Literal["fast", "reference"]
-"""How the network is run; see `Vocoder.__call__`."""
-
-
-def generic_schedule(n_steps: int, prior: PriorConfig) -> NoiseSchedule:
-    """A schedule of any length for a prior, evenly spaced in log-SNR.
-
-    A whitened waveform has unit variance at every instant, and noise 40 dB below it may be left to the last step. With
-    the standard prior that would drown the quiet parts of the raw waveform: 60 dB, WaveGrad's beta_1 = 1e-6.
-    """
-    return NoiseSchedule.log_snr(n_steps, 60.0 if prior.kind == "standard" else 40.0)
-
-
-def standard_schedules(prior: PriorConfig) -> dict[str, NoiseSchedule]:
-    """What a new vocoder comes with: 6, 25, 50 and 1000 steps."""
-    return {str(n): generic_schedule(n, prior) for n in (6, 25, 50, 1000)}
+from wavegrad.vocoder.frozen_model import EngineName, FrozenModel
+from wavegrad.vocoder.items import colour_items, crop_items, hold_last_frame, item_frames, item_lengths, item_seeds
 
 
 @dataclass(frozen=True, eq=False)
-class Vocoder:
+class Vocoder(FrozenModel):
     """Turns mel spectrograms into waveforms. Immutable: no call changes it, and it can be shared between threads.
 
-    Args:
-        mel_config: the front-end the network was trained with.
-        network: the noise estimator; it is copied, so that training on does not reach into the vocoder.
-        prior: the noise that the refinement starts from, as in training.
-        schedules: the noise schedules that the model knows by name; left out, `standard_schedules`.
-        default_schedule: the one that is used when none is asked for.
-        card: text of the model card (Markdown).
-
-    Raises:
-        ConfigError: hop length or band count of network and front-end differ, or there is no such default schedule.
+    Args and errors are those of `FrozenModel`: mel_config, network, and by choice prior, schedules, default_schedule
+    and card.
     """
-
-    mel_config: MelConfig
-    network: WaveGrad
-    prior: PriorConfig = PriorConfig()
-    schedules: Mapping[str, NoiseSchedule] = field(default_factory=dict)
-    default_schedule: str = "6"
-    card: str = ""
-    _engines: dict[Precision, Engine] = field(default_factory=dict, init=False, repr=False)
-    """Prepared when first used; what a call returns does not depend on it."""
-
-    def __post_init__(self) -> None:
-        if not self.schedules:
-            known = self.training_schedule
-            schedules = standard_schedules(self.prior) if known is None else sub_schedules(known)
-            object.__setattr__(self, "schedules", schedules)
-        config = self.network.config
-        config.check_hop(self.mel_config.hop_length)
-        if config.n_mels != self.mel_config.n_mels:
-            raise ConfigError(
-                f"the network reads {config.n_mels} mel bands, the front-end makes {self.mel_config.n_mels}"
-            )
-        if self.default_schedule not in self.schedules:
-            raise ConfigError(unknown("default schedule", self.default_schedule, self.schedules))
-        network = copy.deepcopy(self.network).eval().requires_grad_(False)
-        object.__setattr__(self, "network", network)
-        object.__setattr__(self, "schedules", MappingProxyType(dict(self.schedules)))
 
     @classmethod
     def from_pretrained(cls, name_or_dir: str | Path | None = None) -> "Vocoder":
@@ -128,30 +64,6 @@ class Vocoder:
         """
         model = Model(self.mel_config, self.network, self.prior, self.schedules, self.default_schedule, self.card)
         save_model(model, directory, half)
-
-    @property
-    def sample_rate(self) -> int:
-        """Hz."""
-        return self.mel_config.sample_rate
-
-    @property
-    def hop_length(self) -> int:
-        """Samples per frame."""
-        return self.mel_config.hop_length
-
-    @property
-    def n_mels(self) -> int:
-        """Mel bands."""
-        return self.mel_config.n_mels
-
-    @property
-    def device(self) -> torch.device:
-        """Where the network is, and the waveforms come out."""
-        return next(self.network.parameters()).device
-
-    def to(self, device: torch.device | str) -> "Vocoder":
-        """A copy of this vocoder on another device."""
-        return replace(self, network=copy.deepcopy(self.network).to(device))
 
     def __call__(
         self,
@@ -205,22 +117,28 @@ class Vocoder:
         check_mel(mel, self.mel_config)
         batch = (mel if mel.dim() == 3 else mel[None]).to(self.device, torch.float32)
         n_samples = batch.shape[2] * self.hop_length
-        ends = _frames(frames, len(batch), batch.shape[2])
-        lengths = _lengths(length if length is not None else [n * self.hop_length for n in ends], len(batch), n_samples)
-        seeds = _seeds(seed, len(batch))
+        ends = item_frames(frames, len(batch), batch.shape[2])
+        lengths = item_lengths(
+            length if length is not None else [n * self.hop_length for n in ends], len(batch), n_samples
+        )
+        seeds = item_seeds(seed, len(batch))
         chosen = self.find_schedule(schedule)
         walk = choose_sampler(sampler, variance, chosen.n_steps)
         with torch.inference_mode():
             gains = prior_gains(batch, self.mel_config, self.prior)
-            y_0 = walk(
-                self._bound(batch, walk, guidance, precision, engine, ends),
-                chosen,
-                n_samples,
-                seeds,
-                device=self.device,
-                on_step=on_step,
-            )
-            waveform = _crop(_colour(y_0, gains, ends), lengths)
+            y_0 = None
+            if engine == "fast" and guidance == 0 and on_step is None and self._is_plain:
+                y_0 = sample_at_once(self._engine(precision), walk, chosen, batch, ends, seeds)
+            if y_0 is None:
+                y_0 = walk(
+                    self._bound(batch, walk, guidance, precision, engine, ends),
+                    chosen,
+                    n_samples,
+                    seeds,
+                    device=self.device,
+                    on_step=on_step,
+                )
+            waveform = crop_items(colour_items(y_0, gains, ends), lengths)
         waveform = waveform.clone()  # one that autograd may use
         return waveform if mel.dim() == 3 else waveform[0]
 
@@ -248,11 +166,11 @@ class Vocoder:
         """
         for mel in mels:
             check_mel(mel, self.mel_config)
-        seeds = _seeds(seed, len(mels))
+        seeds = item_seeds(seed, len(mels))
 
         def run(items: list[int]) -> list[Tensor]:
             frames = [mels[i].shape[1] for i in items]
-            padded = [_hold(mels[i], max(frames)) for i in items]
+            padded = [hold_last_frame(mels[i], max(frames)) for i in items]
             chosen = [seeds[i] for i in items]
             audio = self(
                 torch.stack(padded),
@@ -306,21 +224,11 @@ class Vocoder:
         steps = linear_steps(walk, chosen)
         options = StreamOptions(precision, lookahead_frames)
         warn_of_terminal_level(chosen)
-        return stream(mel_chunks, self.network, self.mel_config, self.prior, steps, partial(_seeds, seed), options)
+        return stream(mel_chunks, self.network, self.mel_config, self.prior, steps, partial(item_seeds, seed), options)
 
     def look_ahead(self, schedule: NoiseSchedule | str | int | None = None) -> LookAhead:
         """How far behind the mel the audio of `stream` comes."""
         return look_ahead(self.network.config, self.prior, self.find_schedule(schedule).n_steps)
-
-    def mel(self, waveform: Tensor) -> Tensor:
-        """`batch time` -> `batch n_mels frames`, or `time` -> `n_mels frames`, on `device`.
-
-        Raises:
-            AudioError: the waveform is empty or not finite.
-        """
-        batch = _batch_of_waveforms(waveform).to(self.device, torch.float32)
-        mel = MelSpectrogram(self.mel_config).to(self.device)(batch)
-        return mel if waveform.dim() == 2 else mel[0]
 
     def resynthesize(
         self,
@@ -352,65 +260,6 @@ class Vocoder:
             precision=precision,
         )
 
-    def find_schedule(self, schedule: NoiseSchedule | str | int | None = None) -> NoiseSchedule:
-        """The schedule that a call with this argument uses.
-
-        Raises:
-            ConfigError: there is no schedule of that name, less than one step, or levels that a model told the index
-                of its step was not trained at.
-        """
-        known = self.training_schedule
-        if known is None:
-            return self._find(schedule)
-        if isinstance(schedule, int) and schedule > 0:
-            return known.strided(schedule)
-        found = self._find(schedule)
-        find_steps(found.noise_levels.tolist()[1:], known, f"schedule {found.name!r}")
-        return found
-
-    def _find(self, schedule: NoiseSchedule | str | int | None) -> NoiseSchedule:
-        if isinstance(schedule, NoiseSchedule):
-            return schedule
-        default = self.schedules[self.default_schedule]
-        if schedule is None:
-            return default
-        if isinstance(schedule, int):
-            known = (s for s in (default, *self.schedules.values()) if s.n_steps == schedule)
-            return next(known, None) or generic_schedule(schedule, self.prior)
-        if schedule in self.schedules:
-            return self.schedules[schedule]
-        if schedule in SCHEDULES:
-            return named_schedule(schedule)
-        raise ConfigError(unknown("schedule", schedule, [*self.schedules, *SCHEDULES]))
-
-    @property
-    def training_schedule(self) -> NoiseSchedule | None:
-        """The schedule whose steps the network knows by index; None for a network that is told the noise level."""
-        return training_schedule(self.network)
-
-    def predict_noise(
-        self,
-        mel: Mel,
-        guidance: float = 0.0,
-        precision: Precision = "float32",
-        engine: EngineName = "reference",
-        frames: Sequence[int] | None = None,
-    ) -> PredictNoise:
-        """epsilon_theta(y, noise_level) with its condition bound, as samplers and likelihoods take it; see
-        `bind_condition`. The "fast" engine has no gradients, and a network that overrides WaveGrad's call is called as
-        it is."""
-        if engine not in get_args(EngineName):
-            raise ConfigError(unknown("engine", engine, get_args(EngineName)))
-        ragged = frames is not None and min(frames) < mel.shape[2]
-        is_fast = ragged or (engine == "fast" and type(self.network) is WaveGrad)
-        fast = Fast(self._engine(precision), frames) if is_fast else None
-        return bind_condition(self.network, mel.to(self.device, torch.float32), guidance, precision, fast)
-
-    def _engine(self, precision: Precision) -> Engine:
-        if precision not in self._engines:
-            self._engines[precision] = Engine.prepare(self.network, precision)
-        return self._engines[precision]
-
     def _bound(
         self,
         mel: Mel,
@@ -431,63 +280,3 @@ class Vocoder:
         if min(frames) < mel.shape[2]:
             raise ConfigError("a learned variance needs items of one length; synthesise them one by one")
         return bind_with_variance(self.network, mel, guidance, precision)  # type: ignore[return-value]
-
-
-def _seeds(seed: int | Sequence[int], n_items: int) -> list[int]:
-    seeds = [seed + i for i in range(n_items)] if isinstance(seed, int) else list(seed)
-    if len(seeds) != n_items:
-        raise ConfigError(f"{len(seeds)} seeds for {n_items} mels; pass one for each, or a single number")
-    return seeds
-
-
-def _frames(frames: Sequence[int] | None, n_items: int, n_frames: int) -> list[int]:
-    if frames is None:
-        return [n_frames] * n_items
-    if len(frames) != n_items or min(frames) < 1 or max(frames) > n_frames:
-        raise AudioError(f"frames {list(frames)}: one number for each of {n_items} items is expected, 1 to {n_frames}")
-    return list(frames)
-
-
-def _hold(mel: Tensor, n_frames: int) -> Tensor:
-    """Repeat the last frame: what is beyond the end does not matter, but should look like a mel."""
-    return F.pad(mel[None], (0, n_frames - mel.shape[1]), mode="replicate")[0]
-
-
-def _colour(y_0: Waveform, gains: Coefficients | None, frames: list[int]) -> Waveform:
-    """`colour`, each item for itself where they end at different frames: the lapped transform sees their ends."""
-    if gains is None or min(frames) == gains.shape[1]:
-        return colour(y_0, gains)
-    out = torch.zeros_like(y_0)
-    for i, n in enumerate(frames):
-        n_samples = n * gains.shape[2]
-        out[i : i + 1, :n_samples] = colour(y_0[i : i + 1, :n_samples], gains[i : i + 1, :n])
-    return out
-
-
-def _lengths(length: int | Sequence[int] | None, n_items: int, n_samples: int) -> list[int]:
-    if length is None:
-        return [n_samples] * n_items
-    lengths = [length] * n_items if isinstance(length, int) else list(length)
-    if len(lengths) != n_items:
-        raise AudioError(f"{len(lengths)} lengths for {n_items} mels; pass one for each, or a single number")
-    if min(lengths) < 1 or max(lengths) > n_samples:
-        raise AudioError(f"length {length} is not between 1 and the {n_samples} samples that the mel gives")
-    return lengths
-
-
-def _crop(waveform: Waveform, lengths: list[int]) -> Float[Tensor, "batch longest"]:
-    time = torch.arange(max(lengths), device=waveform.device)
-    inside = time < torch.tensor(lengths, device=waveform.device)[:, None]
-    return waveform[:, : max(lengths)].where(inside, 0.0)
-
-
-def _batch_of_waveforms(waveform: Tensor) -> Tensor:
-    if waveform.dim() not in (1, 2) or not waveform.is_floating_point():
-        raise AudioError(
-            f"a waveform is `time` or `batch time` of floats; got {waveform.dtype}, {tuple(waveform.shape)}"
-        )
-    if waveform.numel() == 0:
-        raise AudioError(f"the waveform is empty: {tuple(waveform.shape)}")
-    if not torch.isfinite(waveform).all():
-        raise AudioError("the waveform has values that are not finite")
-    return waveform if waveform.dim() == 2 else waveform[None]

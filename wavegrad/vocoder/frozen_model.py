@@ -1,0 +1,154 @@
+"""Front-end, network and noise process in one immutable value."""
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Literal, TypeVar, get_args
+
+import torch
+from torch import Tensor
+
+from wavegrad.audio.mel import MelConfig, MelSpectrogram
+from wavegrad.audio.prior import PriorConfig
+from wavegrad.binding import Fast, bind_condition, training_schedule
+from wavegrad.device import Precision
+from wavegrad.diffusion import NoiseSchedule
+from wavegrad.diffusion.discrete import find_steps, sub_schedules
+from wavegrad.errors import ConfigError, unknown
+from wavegrad.inference import Engine
+from wavegrad.network import WaveGrad
+from wavegrad.shapes import Mel, PredictNoise
+from wavegrad.vocoder.items import batch_of_waveforms
+from wavegrad.vocoder.schedules import choose_schedule, standard_schedules
+
+M = TypeVar("M", bound="FrozenModel")
+
+EngineName = Literal["fast", "reference"]
+"""How the network is run; see `Vocoder.__call__`."""
+
+
+@dataclass(frozen=True, eq=False)
+class FrozenModel:
+    """Front-end, network and noise process of a model, which fit each other. See `Vocoder`, which makes audio of it.
+
+    Args:
+        mel_config: the front-end the network was trained with.
+        network: the noise estimator; it is copied, so that training on does not reach into the vocoder.
+        prior: the noise that the refinement starts from, as in training.
+        schedules: the noise schedules that the model knows by name; left out, `standard_schedules`.
+        default_schedule: the one that is used when none is asked for.
+        card: text of the model card (Markdown).
+
+    Raises:
+        ConfigError: hop length or band count of network and front-end differ, or there is no such default schedule.
+    """
+
+    mel_config: MelConfig
+    network: WaveGrad
+    prior: PriorConfig = PriorConfig()
+    schedules: Mapping[str, NoiseSchedule] = field(default_factory=dict)
+    default_schedule: str = "6"
+    card: str = ""
+    _engines: dict[Precision, Engine] = field(default_factory=dict, init=False, repr=False)
+    """Prepared when first used; what a call returns does not depend on it."""
+
+    def __post_init__(self) -> None:
+        if not self.schedules:
+            known = self.training_schedule
+            schedules = standard_schedules(self.prior) if known is None else sub_schedules(known)
+            object.__setattr__(self, "schedules", schedules)
+        config = self.network.config
+        config.check_hop(self.mel_config.hop_length)
+        if config.n_mels != self.mel_config.n_mels:
+            raise ConfigError(
+                f"the network reads {config.n_mels} mel bands, the front-end makes {self.mel_config.n_mels}"
+            )
+        if self.default_schedule not in self.schedules:
+            raise ConfigError(unknown("default schedule", self.default_schedule, self.schedules))
+        network = copy.deepcopy(self.network).eval().requires_grad_(False)
+        object.__setattr__(self, "network", network)
+        object.__setattr__(self, "schedules", MappingProxyType(dict(self.schedules)))
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz."""
+        return self.mel_config.sample_rate
+
+    @property
+    def hop_length(self) -> int:
+        """Samples per frame."""
+        return self.mel_config.hop_length
+
+    @property
+    def n_mels(self) -> int:
+        """Mel bands."""
+        return self.mel_config.n_mels
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is, and the waveforms come out."""
+        return next(self.network.parameters()).device
+
+    def to(self: M, device: torch.device | str) -> M:
+        """A copy of this model on another device."""
+        return replace(self, network=copy.deepcopy(self.network).to(device))
+
+    @property
+    def training_schedule(self) -> NoiseSchedule | None:
+        """The schedule whose steps the network knows by index; None for a network that is told the noise level."""
+        return training_schedule(self.network)
+
+    def find_schedule(self, schedule: NoiseSchedule | str | int | None = None) -> NoiseSchedule:
+        """The schedule that a call with this argument uses.
+
+        Raises:
+            ConfigError: there is no schedule of that name, less than one step, or levels that a model told the index
+                of its step was not trained at.
+        """
+        known = self.training_schedule
+        if known is None:
+            return choose_schedule(schedule, self.schedules, self.default_schedule, self.prior)
+        if isinstance(schedule, int) and schedule > 0:
+            return known.strided(schedule)
+        found = choose_schedule(schedule, self.schedules, self.default_schedule, self.prior)
+        find_steps(found.noise_levels.tolist()[1:], known, f"schedule {found.name!r}")
+        return found
+
+    def mel(self, waveform: Tensor) -> Tensor:
+        """`batch time` -> `batch n_mels frames`, or `time` -> `n_mels frames`, on `device`.
+
+        Raises:
+            AudioError: the waveform is empty or not finite.
+        """
+        batch = batch_of_waveforms(waveform).to(self.device, torch.float32)
+        mel = MelSpectrogram(self.mel_config).to(self.device)(batch)
+        return mel if waveform.dim() == 2 else mel[0]
+
+    def predict_noise(
+        self,
+        mel: Mel,
+        guidance: float = 0.0,
+        precision: Precision = "float32",
+        engine: EngineName = "reference",
+        frames: Sequence[int] | None = None,
+    ) -> PredictNoise:
+        """epsilon_theta(y, noise_level) with its condition bound, as samplers and likelihoods take it; see
+        `bind_condition`. The "fast" engine has no gradients, and a network that overrides WaveGrad's call is called as
+        it is."""
+        if engine not in get_args(EngineName):
+            raise ConfigError(unknown("engine", engine, get_args(EngineName)))
+        ragged = frames is not None and min(frames) < mel.shape[2]
+        is_fast = ragged or (engine == "fast" and type(self.network) is WaveGrad)
+        fast = Fast(self._engine(precision), frames) if is_fast else None
+        return bind_condition(self.network, mel.to(self.device, torch.float32), guidance, precision, fast)
+
+    @property
+    def _is_plain(self) -> bool:
+        """A network whose only conditions are mel and noise level, called as it was written."""
+        return type(self.network) is WaveGrad and self.training_schedule is None
+
+    def _engine(self, precision: Precision) -> Engine:
+        if precision not in self._engines:
+            self._engines[precision] = Engine.prepare(self.network, precision)
+        return self._engines[precision]

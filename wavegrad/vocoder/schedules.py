@@ -1,0 +1,50 @@
+"""Which noise schedule a call means: a model's own, a known one, or one made for the number of steps."""
+
+from collections.abc import Mapping
+
+from wavegrad.audio.prior import PriorConfig
+from wavegrad.diffusion import SCHEDULES, NoiseSchedule, named_schedule
+from wavegrad.errors import ConfigError, unknown
+
+
+def generic_schedule(n_steps: int, prior: PriorConfig) -> NoiseSchedule:
+    """A schedule of any length for a prior, evenly spaced in log-SNR.
+
+    A whitened waveform has unit variance at every instant, and noise 40 dB below it may be left to the last step. With
+    the standard prior that would drown the quiet parts of the raw waveform: 60 dB, WaveGrad's beta_1 = 1e-6.
+    """
+    return NoiseSchedule.log_snr(n_steps, 60.0 if prior.kind == "standard" else 40.0)
+
+
+def standard_schedules(prior: PriorConfig) -> dict[str, NoiseSchedule]:
+    """What a new vocoder comes with: 6, 25, 50 and 1000 steps."""
+    return {str(n): generic_schedule(n, prior) for n in (6, 25, 50, 1000)}
+
+
+def choose_schedule(
+    wanted: NoiseSchedule | str | int | None, known: Mapping[str, NoiseSchedule], default: str, prior: PriorConfig
+) -> NoiseSchedule:
+    """The schedule of a name or number of steps.
+
+    Args:
+        wanted: a schedule; a name in `known`, or else of wavegrad.diffusion; a number of steps: of the default, or of
+            the first in `known` that has so many, or else of `generic_schedule`; None for the default.
+        known: the model's own, by name.
+        default: the name of one of them.
+        prior: of the model.
+
+    Raises:
+        ConfigError: there is no schedule of that name, or less than one step.
+    """
+    if isinstance(wanted, NoiseSchedule):
+        return wanted
+    if wanted is None:
+        return known[default]
+    if isinstance(wanted, int):
+        of_that_length = (s for s in (known[default], *known.values()) if s.n_steps == wanted)
+        return next(of_that_length, None) or generic_schedule(wanted, prior)
+    if wanted in known:
+        return known[wanted]
+    if wanted in SCHEDULES:
+        return named_schedule(wanted)
+    raise ConfigError(unknown("schedule", wanted, [*known, *SCHEDULES]))
