@@ -222,7 +222,7 @@ class RunRecipe:
     fused_optimizer: bool = True
     """One kernel for all parameters, and no wait of the host; false: PyTorch's plain optimiser."""
     compile: bool = False
-    """Compile the network with torch.compile: worth it on a GPU; on CPUs it gained nothing."""
+    """Compile the network with torch.compile: not yet measured on a GPU; on CPUs it gained nothing."""
     accumulate: int = 1
     """Micro-batches per step and process; batch_size must be a multiple of it times the number of processes."""
     log_every: int = 20
