@@ -1,6 +1,5 @@
 """A tiny model on disk."""
 
-
 import pytest
 import torch
 
