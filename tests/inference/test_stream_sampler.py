@@ -1,6 +1,7 @@
 """The stream against the whole utterance: the same samples for every way of cutting, exactly as late as computed."""
 
 import bisect
+import copy
 import itertools
 from collections.abc import Sequence
 from dataclasses import replace
@@ -152,6 +153,21 @@ def test_each_sample_comes_with_the_frame_that_it_was_computed_to_need(config: W
     for n in range(1, n_frames + 1):
         piece = sampler.push(Piece(n - 1, mel[..., n - 1 : n]))
         assert piece.stop == bisect.bisect_right(frames, n)
+
+
+@pytest.mark.parametrize("n_steps", [1, 2])
+def test_the_farthest_sample_needed_is_the_last_one_with_a_gradient(n_steps: int) -> None:
+    network = copy.deepcopy(NETWORK).double()
+    hop, sample = network.config.hop_length, 100
+    needed = inputs_needed(network.config, n_steps, sample).sample
+    n_frames = needed // hop + 5
+    mel, noise = mel_of(n_frames).double(), torch.randn(1, n_frames * hop, generator=torch.Generator().manual_seed(2))
+    y_n = noise.double().requires_grad_()
+    y = y_n
+    for _ in range(n_steps):
+        y = y + network(y, mel, torch.full((1,), 0.5, dtype=torch.float64))
+    (gradient,) = torch.autograd.grad(y[0, sample], y_n)
+    assert gradient[0].nonzero().max() == needed
 
 
 def ddim(network: WaveGrad, mel: Tensor, seed: int, eta: float) -> Tensor:

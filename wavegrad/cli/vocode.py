@@ -68,7 +68,7 @@ def vocode(
     """Turn mel spectrograms into audio, or audio into audio through its mel.
 
     One bad file is reported and does not stop the others; the exit code is 2 then. More than 30 s of audio are made as
-    a stream, in memory that does not grow (by the ancestral and the DDIM sampler); Ctrl-C then leaves a shorter file.
+    a stream, in memory that does not grow (by ancestral, ddim, dpm++1s, dpm++2m); Ctrl-C then leaves a shorter file.
     """
     if steps is not None and schedule is not None:
         raise ConfigError("--steps and --schedule exclude each other: a schedule has its number of steps")

@@ -19,7 +19,7 @@ from wavegrad.diffusion import Ancestral, NoiseSchedule, Sampler, Variance, choo
 from wavegrad.diffusion.schedule import warn_of_terminal_level
 from wavegrad.errors import CheckpointError, ConfigError
 from wavegrad.inference import in_smaller_batches, sample_at_once
-from wavegrad.inference.streaming import is_linear, linear_steps
+from wavegrad.inference.streaming import linear_steps
 from wavegrad.shapes import Mel, PredictNoise, Waveform
 from wavegrad.streaming import LookAhead, StreamOptions, look_ahead, stream
 from wavegrad.vocoder.frozen_model import EngineName, FrozenModel
@@ -204,8 +204,8 @@ class Vocoder(FrozenModel):
         Args:
             mel_chunks: as in a call, but any number of frames at a time, none too.
             schedule, seed, variance, precision: as in a call.
-            sampler: as in a call, but one of those whose steps look at one sample and one prediction: the ancestral
-                (posterior, beta) and DDIM. Left out, the default of the number of steps, or else the ancestral.
+            sampler: as in a call, but one of those that call the network once a step and look at one sample at a time:
+                the ancestral (posterior, beta), DDIM, DPM-Solver++ 1S and 2M. The default samplers are of them.
             lookahead_frames: to wait less. After each chunk, all but this many frames of what came are yielded, as they
                 would be if the mel ended there; the result depends on the cuts then, and each chunk costs up to
                 `look_ahead` frames more.
@@ -219,8 +219,6 @@ class Vocoder(FrozenModel):
         """
         chosen = self.find_schedule(schedule)
         walk = choose_sampler(sampler, variance, chosen.n_steps)
-        if sampler is None and variance is None and not is_linear(walk):
-            walk = Ancestral()
         steps = linear_steps(walk, chosen)
         options = StreamOptions(precision, lookahead_frames)
         warn_of_terminal_level(chosen)
