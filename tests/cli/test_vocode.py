@@ -167,3 +167,36 @@ def test_mels_of_a_preset(run, short, tmp_path):
     assert np.load(tmp_path / "m.npy").shape[0] == 80
     result = run("mel", short, "--out", tmp_path / "n.npy", "--preset", "hifigan")
     assert (result.code, "hifigan-22k" in result.err) == (2, True)
+
+
+def test_files_together_sound_as_they_do_alone(run, model, tmp_path):
+    """Groups of similar length, one of them with a file that cannot be read and one with a mel that is doubtful."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    generator = np.random.default_rng(0)
+    for name, n_samples in (("a", 2950), ("b", 700), ("c", 3100), ("d", 650), ("e", 1500)):
+        soundfile.write(folder / f"{name}.wav", 0.1 * generator.standard_normal(n_samples), 24000)
+    (folder / "broken.wav").write_bytes(b"no audio")
+    np.save(folder / "flat.npy", np.full((128, 21), -6.0, np.float32))
+    alone = run("vocode", folder, "-o", tmp_path / "1", "--model", model, "--subtype", "FLOAT", "--seed", 3)
+    together = run(
+        *("vocode", folder, "-o", tmp_path / "3", "--model", model, "--subtype", "FLOAT", "--seed", 3, "--batch", 3)
+    )
+    assert alone.code == together.code == 2
+    names = sorted(path.name for path in (tmp_path / "1").iterdir())
+    assert names == sorted(path.name for path in (tmp_path / "3").iterdir())
+    assert names == ["a.wav", "b.wav", "c.wav", "d.wav", "e.wav", "flat.wav"]
+    for name in names:
+        one, other = (soundfile.read(tmp_path / folder / name)[0] for folder in ("1", "3"))
+        assert one.shape == other.shape
+        assert np.linalg.norm(one - other) < 1e-5 * np.linalg.norm(one)
+    for result in (alone, together):
+        lines = [line.split(": ")[0] for line in result.err.splitlines() if line.startswith(str(folder))]
+        assert lines == [str(folder / "broken.wav"), str(folder / "flat.npy")]
+
+
+def test_a_sampler_of_whole_files_takes_them_one_by_one(run, model, tmp_path):
+    options = ("--variance", "analytic", "--batch", 2, "--model", model)
+    result = run("vocode", SPEECH, "-o", tmp_path / "o", *options)
+    assert result.code == 2
+    assert "looks at whole files; leave --batch out" in result.err

@@ -18,8 +18,19 @@ import torch
 from tests.evaluation.conftest import half, noisy
 from wavegrad.audio import MelConfig
 from wavegrad.errors import ConfigError, WavegradError
-from wavegrad.evaluation import Evaluation, EvaluationOptions, Folder, Synthesizer, System, evaluate, find_metrics
+from wavegrad.evaluation import (
+    Evaluation,
+    EvaluationOptions,
+    Failure,
+    Folder,
+    Synthesizer,
+    System,
+    evaluate,
+    find_metrics,
+)
+from wavegrad.evaluation.blanks import blanks
 from wavegrad.evaluation.measure import measure
+from wavegrad.evaluation.pairing import find_clips
 
 COARSE = MelConfig(24000, n_fft=512, win_length=512, hop_length=128, n_mels=20, f_min=0.0, f_max=12000.0)
 """Griffin-Lim is quick with it."""
@@ -95,6 +106,21 @@ def test_names_match_by_path_and_else_by_stem(recordings, tmp_path, no_page):
     assert f"flat: 1 file in {folder} matches no recording" in result.remarks
 
 
+def test_a_name_that_is_not_unique_matches_nothing(recordings):
+    """Two files of a name for one recording, or one file for two recordings: nobody can say which."""
+    folder = recordings.parent / "made"
+    for part in ("a", "b"):
+        (folder / part).mkdir(parents=True)
+        shutil.copy(recordings / "deep" / "3.wav", folder / part / "3.wav")
+    (recordings / "other").mkdir()
+    for name in ("deep/4", "other/4"):
+        shutil.copy(recordings / "1.wav", recordings / f"{name}.wav")
+    shutil.copy(recordings / "1.wav", folder / "4.wav")
+    clips, remarks = find_clips(recordings, [Folder(System("made", "made"), folder)])
+    assert [clip.generated for clip in clips] == [{}] * 5
+    assert remarks == [f"made: 3 files in {folder} match no recording"]
+
+
 def test_two_files_of_one_name_are_refused(recordings, tmp_path):
     shutil.copy(recordings / "1.wav", recordings / "1.flac")
     with pytest.raises(ConfigError, match=r"1\.flac and .*1\.wav have one name"):
@@ -162,6 +188,18 @@ def test_clips_without_a_figure_are_counted_and_are_no_failures(recordings, tmp_
     assert (result.interval("half", "f0_rmse_cents").n, result.interval("half", "log_mel_db").n) == (2, 3)
     assert result.value("half", "2", "f0_rmse_cents") is None
     assert "F0 RMSE: nothing to measure in 1 of 3 clips of half: 2" in result.remarks
+
+
+def test_clips_without_a_figure_are_told_by_system_and_long_lists_are_cut():
+    """Where something failed the failure says it already."""
+    clips = [str(i) for i in range(8)]
+    some, none, all_ = {"silence_db": 1.0, "log_mel_db": 1.0}, {"log_mel_db": 1.0}, System("all", "all")
+    values = {"all": dict.fromkeys(clips, some), "few": {c: some if c == "7" else none for c in clips}}
+    failures = (Failure("few", "6", "silence_db: bad"),)
+    found = Evaluation(24000, (all_, System("few", "few")), tuple(clips), (), values, failures=failures)
+    assert list(blanks(found, ("log_mel_db", "silence_db"))) == [
+        "silence: nothing to measure in 6 of 8 clips of few: 0, 1, 2, 3, 4 and 1 more"
+    ]
 
 
 def test_a_missing_package_is_said_with_its_remedy(recordings, tmp_path, monkeypatch, no_page):

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from wavegrad.diffusion import NoiseSchedule, SeededNoise, ancestral_sample
+from wavegrad.diffusion import NoiseSchedule, SeededNoise, ancestral_sample, named_sampler
 from wavegrad.errors import ConfigError, WavegradError
 from wavegrad.inference.streaming import (
     LinearStep,
@@ -19,6 +19,8 @@ from wavegrad.inference.streaming import (
     ancestral_steps,
     ddim_steps,
     inputs_needed,
+    is_linear,
+    linear_steps,
 )
 from wavegrad.network import WaveGrad, WaveGradConfig
 from wavegrad.network.presets import FACTORS, NETWORKS
@@ -171,6 +173,23 @@ def ddim(network: WaveGrad, mel: Tensor, seed: int, eta: float) -> Tensor:
 def test_ddim_streams_too(eta: float) -> None:
     mel = mel_of(20)
     assert_equal(streamed(NETWORK, mel, [4], [3, 11], ddim_steps(SCHEDULE, eta)), ddim(NETWORK, mel, 4, eta))
+
+
+@pytest.mark.parametrize(("name", "n_steps"), [("dpm++2m", 1), ("dpm++2m", 2), ("dpm++2m", 4), ("dpm++1s", 3)])
+def test_solvers_stream_too(name: str, n_steps: int) -> None:
+    """With 4 steps, two of 2M look back at the step before."""
+    mel, sampler, schedule = mel_of(20), named_sampler(name), NoiseSchedule.log_snr(n_steps)
+    steps = linear_steps(sampler, schedule)
+    assert sum(step.of_previous != 0 for step in steps) == (2 if n_steps == 4 else 0)
+    expected = sampler(lambda y, level: NETWORK(y, mel, level), schedule, 20 * NETWORK.config.hop_length, [4])
+    assert_equal(streamed(NETWORK, mel, [4], [3, 11], steps), expected)
+
+
+@pytest.mark.parametrize("name", ["dpm++2s", "ancestral:variance=analytic"])
+def test_others_cannot_be_streamed(name: str) -> None:
+    assert not is_linear(named_sampler(name))
+    with pytest.raises(ConfigError, match="cannot be streamed"):
+        linear_steps(named_sampler(name), SCHEDULE)
 
 
 def test_ddim_with_all_its_noise_is_the_ancestral_sampler() -> None:

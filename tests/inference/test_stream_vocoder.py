@@ -40,14 +40,9 @@ def assert_equal(found: Tensor, expected: Tensor) -> None:
     assert (found - expected).abs().max() < 1e-5 * max(1.0, expected.abs().max().item())
 
 
-def whole(vocoder: Vocoder, mel: Tensor, schedule: int, seed: int | list[int] = 0) -> Tensor:
-    """A call, with the sampler that streams use: the default one of few steps looks at two predictions."""
-    return vocoder(mel, schedule, seed, sampler="ancestral")
-
-
 VOCODER = vocoder_of()
 N_FRAMES = 30
-WHOLE = whole(VOCODER, mel_of(N_FRAMES)[0], 2, 5)
+WHOLE = VOCODER(mel_of(N_FRAMES)[0], 2, 5)
 
 
 @settings(max_examples=8)
@@ -65,12 +60,12 @@ def test_every_way_of_cutting_gives_the_audio_of_a_call(cuts: list[int]) -> None
 def test_every_prior_in_a_batch(prior: PriorConfig, mel_config: MelConfig) -> None:
     vocoder, mel = vocoder_of(prior, mel_config), mel_of(25, 2)
     made = torch.cat(list(vocoder.stream(mel.split([1, 0, 13, 1, 1, 9], dim=2), 2, [8, 3])), dim=1)
-    assert_equal(made, whole(vocoder, mel, 2, [8, 3]))
+    assert_equal(made, vocoder(mel, 2, [8, 3]))
 
 
 def test_a_chunk_longer_than_one_piece() -> None:
     mel = mel_of(2 * MAX_FRAMES + 5)[0]
-    assert_equal(torch.cat(list(VOCODER.stream([mel], 1))), whole(VOCODER, mel, 1))
+    assert_equal(torch.cat(list(VOCODER.stream([mel], 1))), VOCODER(mel, 1))
 
 
 @pytest.mark.parametrize("prior", [PriorConfig("standard"), SPECTRAL], ids=lambda p: p.kind)
@@ -113,19 +108,19 @@ def test_bounded_look_ahead_gives_what_a_mel_that_ends_there_gives() -> None:
     pieces = list(VOCODER.stream(chunks, 2, 5, lookahead_frames=bound))
     for i, piece in enumerate(pieces[:-1], start=1):
         n_come = min(7 * i, 60)
-        so_far = whole(VOCODER, mel[:, :n_come], 2, 5)
+        so_far = VOCODER(mel[:, :n_come], 2, 5)
         assert n_given + len(piece) == (n_come - bound) * hop
         assert_equal(piece, so_far[n_given : n_given + len(piece)])
         n_given += len(piece)
     assert len(pieces) == 10
-    assert_equal(pieces[-1], whole(VOCODER, mel, 2, 5)[n_given:])
+    assert_equal(pieces[-1], VOCODER(mel, 2, 5)[n_given:])
 
 
 def test_a_bound_that_is_no_bound_changes_nothing() -> None:
     mel = mel_of(60)[0]
     frames = VOCODER.look_ahead(2).frames + 1
     bounded = torch.cat(list(VOCODER.stream(mel.split(7, dim=1), 2, lookahead_frames=frames)))
-    assert_equal(bounded, whole(VOCODER, mel, 2))
+    assert_equal(bounded, VOCODER(mel, 2))
 
 
 def test_memory_does_not_grow_with_the_mel() -> None:
@@ -155,7 +150,7 @@ def test_streams_of_one_vocoder_do_not_disturb_each_other() -> None:
     one, two = (VOCODER.stream(mel.split(4, dim=1), 2, seed) for seed in (5, 6))
     mixed = [(a, b) for a, b in zip(one, two, strict=True)]
     assert_equal(torch.cat([a for a, _ in mixed]), WHOLE)
-    assert_equal(torch.cat([b for _, b in mixed]), whole(VOCODER, mel, 2, 6))
+    assert_equal(torch.cat([b for _, b in mixed]), VOCODER(mel, 2, 6))
 
 
 def test_autograd_may_use_the_audio() -> None:

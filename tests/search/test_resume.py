@@ -11,14 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
-from wavegrad.audio import mel_preset
-from wavegrad.audio.prior import PriorConfig
 from wavegrad.cli.main import main
 from wavegrad.diffusion import NoiseSchedule
 from wavegrad.errors import CheckpointError, ConfigError, WavegradError
-from wavegrad.network import WaveGrad, network_preset
 from wavegrad.search import (
     Budget,
     InProcess,
@@ -37,18 +33,6 @@ from wavegrad.vocoder import Vocoder
 ROOT = Path(__file__).parents[2]
 CLIPS = tuple(str(ROOT / "samples" / "reference" / f"{name}.flac") for name in ("kathleen", "nathalie"))
 SPACE = SearchSpace(2)
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A model directory with random weights; its output layer is zero, so that sampling stays finite."""
-    torch.manual_seed(0)
-    network = WaveGrad(network_preset("tiny"))
-    torch.nn.init.normal_(network.output_conv.weight, std=1e-3)
-    directory = tmp_path_factory.mktemp("model") / "tiny"
-    schedules = {"2": NoiseSchedule.log_snr(2, 20.0, -20.0)}
-    Vocoder(mel_preset("wavegrad-24k"), network, PriorConfig("spectral"), schedules, "2").save_pretrained(directory)
-    return str(directory)
 
 
 def setup(model: str) -> VocoderSetup:

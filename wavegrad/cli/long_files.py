@@ -25,19 +25,22 @@ class Terminated(KeyboardInterrupt):
 
 def is_long(path: Path, vocoder: "Vocoder") -> bool:
     """Whether a file of audio or mel is streamed. False for one that cannot be read, which will be reported."""
+    return seconds_of(path, vocoder) > LONG_S
+
+
+def seconds_of(path: Path, vocoder: "Vocoder") -> float:
+    """The length of a file of audio or mel; 0 for one that cannot be read."""
     from wavegrad.audio.io import audio_info
     from wavegrad.audio.mel_file import read_mel
     from wavegrad.errors import AudioError
 
     try:
         if path.suffix.lower() in MELS:
-            seconds = read_mel(path, vocoder.n_mels).shape[1] * vocoder.hop_length / vocoder.sample_rate
-        else:
-            info = audio_info(path)
-            seconds = info.n_samples / info.sample_rate
+            return read_mel(path, vocoder.n_mels).shape[1] * vocoder.hop_length / vocoder.sample_rate
+        info = audio_info(path)
+        return info.n_samples / info.sample_rate
     except AudioError:
-        return False
-    return seconds > LONG_S
+        return 0.0
 
 
 def vocode_long(

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from wavegrad.cli.files import AUDIO, MELS, Job, not_all_done, plan, still_to_do
-from wavegrad.cli.long_files import Terminated, is_long, vocode_long
+from wavegrad.cli.long_files import Terminated, is_long, seconds_of, vocode_long
 from wavegrad.cli.options import Device, Model, Seed, Threads, read_schedule, set_threads
+from wavegrad.cli.together import Together, groups_of_similar_length
 from wavegrad.errors import ConfigError, WavegradError
 
 if TYPE_CHECKING:
@@ -58,6 +59,9 @@ def vocode(
     subtype: Annotated[
         Literal["PCM_16", "PCM_24", "FLOAT"], typer.Option(help="Sample format; FLOAT never clips, for wav only.")
     ] = "PCM_16",
+    batch: Annotated[
+        int, typer.Option(help="Files at once, of similar length: for a GPU. Each sounds as it does alone.", min=1)
+    ] = 1,
     threads: Threads = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Do again what is done.")] = False,
 ) -> None:
@@ -83,7 +87,9 @@ def vocode(
     chosen = vocoder.find_schedule(read_schedule(schedule, steps))
     check_guidance(vocoder.network, guidance)
     walk = _sampler(sampler, variance, eta, chosen.n_steps)
-    _vocode_all(jobs, vocoder, chosen, seed, walk, guidance, dtype, subtype)
+    if batch > 1 and not walk.is_local:
+        raise ConfigError(f"--batch {batch}: {walk} looks at whole files; leave --batch out, or use another sampler")
+    _vocode_all(jobs, vocoder, chosen, seed, walk, guidance, dtype, subtype, batch)
 
 
 def _sampler(
@@ -110,6 +116,7 @@ def _vocode_all(
     guidance: float,
     dtype: Literal["float32", "bfloat16", "float16"],
     subtype: Literal["PCM_16", "PCM_24", "FLOAT"],
+    batch: int,
 ) -> None:
     """Work off the jobs under a progress bar, then say how it went."""
     from tqdm import tqdm
@@ -118,6 +125,13 @@ def _vocode_all(
     from wavegrad.inference.streaming import is_linear
 
     streams = guidance == 0 and is_linear(sampler)
+    on_cpu = vocoder.device.type == "cpu"  # a GPU does all steps at once
+    together = None
+    if batch > 1:
+        short = [job for job in jobs if not (streams and is_long(job.source, vocoder))]
+        groups = groups_of_similar_length(short, partial(seconds_of, vocoder=vocoder), batch)
+        synthesise = partial(vocoder.batch, schedule=schedule, sampler=sampler, guidance=guidance, precision=dtype)
+        together = Together(groups, partial(_mel_of, vocoder=vocoder), lambda m: synthesise(m, seed=[seed] * len(m)))
     seconds_of_audio = seconds_taken = 0.0
     failures = 0
     with tqdm(total=len(jobs) * schedule.n_steps, unit="step", dynamic_ncols=True) as bar:
@@ -134,18 +148,23 @@ def _vocode_all(
                         bar.update(schedule.n_steps)
                         _report(job, caught, bar)
                         continue
-                    mel, n_samples = _mel_of(job.source, vocoder)
-                    began = time.perf_counter()
-                    waveform = vocoder(
-                        mel,
-                        schedule,
-                        seed,
-                        length=n_samples,
-                        sampler=sampler,
-                        guidance=guidance,
-                        precision=dtype,
-                        on_step=lambda n, y: bar.update() and None,
-                    ).cpu()  # waits for the device
+                    if together is not None:
+                        waveform = together(job).cpu()
+                        bar.update(schedule.n_steps)
+                    else:
+                        mel, n_samples = _mel_of(job.source, vocoder)
+                        began = time.perf_counter()
+                        waveform = vocoder(
+                            mel,
+                            schedule,
+                            seed,
+                            length=n_samples,
+                            sampler=sampler,
+                            guidance=guidance,
+                            precision=dtype,
+                            on_step=(lambda n, y: bar.update() and None) if on_cpu else None,
+                        ).cpu()  # waits for the device
+                        bar.update(0 if on_cpu else schedule.n_steps)
                     seconds_taken += time.perf_counter() - began
                     job.target.parent.mkdir(parents=True, exist_ok=True)
                     write_audio(job.target, waveform, vocoder.sample_rate, subtype)

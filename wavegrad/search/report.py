@@ -82,7 +82,7 @@ def candidates(axes: Any, results: Sequence[Searched]) -> None:
     """Score of each trial in order, and the best so far; dropped ones are hollow."""
     for result in results:
         n_clips = len(result.search["clips"])
-        judged = [(i, one.row()["score"], len(one.scores)) for i, one in enumerate(result.tried, start=1)]
+        judged = [(float(i), one.row()["score"], len(one.scores)) for i, one in enumerate(result.tried, start=1)]
         full = [(i, score) for i, score, n in judged if score is not None and n == n_clips]
         part = [(i, score) for i, score, n in judged if score is not None and n < n_clips]
         best = list(itertools.accumulate((score for _, score in full), max))

@@ -143,6 +143,11 @@ class FrozenModel:
         fast = Fast(self._engine(precision), frames) if is_fast else None
         return bind_condition(self.network, mel.to(self.device, torch.float32), guidance, precision, fast)
 
+    @property
+    def _is_plain(self) -> bool:
+        """A network whose only conditions are mel and noise level, called as it was written."""
+        return type(self.network) is WaveGrad and self.training_schedule is None
+
     def _engine(self, precision: Precision) -> Engine:
         if precision not in self._engines:
             self._engines[precision] = Engine.prepare(self.network, precision)

@@ -18,7 +18,7 @@ from wavegrad.device import Precision
 from wavegrad.diffusion import Ancestral, NoiseSchedule, Sampler, Variance, choose_sampler
 from wavegrad.diffusion.schedule import warn_of_terminal_level
 from wavegrad.errors import CheckpointError, ConfigError
-from wavegrad.inference import in_smaller_batches
+from wavegrad.inference import in_smaller_batches, sample_at_once
 from wavegrad.inference.streaming import is_linear, linear_steps
 from wavegrad.shapes import Mel, PredictNoise, Waveform
 from wavegrad.streaming import LookAhead, StreamOptions, look_ahead, stream
@@ -126,14 +126,18 @@ class Vocoder(FrozenModel):
         walk = choose_sampler(sampler, variance, chosen.n_steps)
         with torch.inference_mode():
             gains = prior_gains(batch, self.mel_config, self.prior)
-            y_0 = walk(
-                self._bound(batch, walk, guidance, precision, engine, ends),
-                chosen,
-                n_samples,
-                seeds,
-                device=self.device,
-                on_step=on_step,
-            )
+            y_0 = None
+            if engine == "fast" and guidance == 0 and on_step is None and self._is_plain:
+                y_0 = sample_at_once(self._engine(precision), walk, chosen, batch, ends, seeds)
+            if y_0 is None:
+                y_0 = walk(
+                    self._bound(batch, walk, guidance, precision, engine, ends),
+                    chosen,
+                    n_samples,
+                    seeds,
+                    device=self.device,
+                    on_step=on_step,
+                )
             waveform = crop_items(colour_items(y_0, gains, ends), lengths)
         waveform = waveform.clone()  # one that autograd may use
         return waveform if mel.dim() == 3 else waveform[0]

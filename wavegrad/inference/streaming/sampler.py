@@ -34,15 +34,19 @@ class StreamSampler(Operator):
     def push(self, mel: Piece) -> Piece:
         """`batch n_mels frames` -> `batch time`, float32."""
         start, n_samples = mel.start * self.hop_length, mel.values.shape[2] * self.hop_length
-        y = Piece(start, self.noise(self.first_noise, n_samples, start), mel.last)
+        y = self.noise(self.first_noise, n_samples, start)
+        state = Piece(start, torch.stack((y, torch.zeros_like(y))), mel.last)
         condition = self.mel_conv.push(mel)
         for step in self.steps:
-            y = step.push(y, condition)
-        return y
+            state = step.push(state, condition)
+        return state.map(_y)
 
 
 class StreamStep(Operator):
-    """One step: y_n in, y_{n-1} out, later by the look-ahead of the network."""
+    """One step: y_n in, y_{n-1} out, later by the look-ahead of the network.
+
+    What flows is `2 batch time`: y, and the y_0 that the last step predicted, which multistep solvers look back at.
+    """
 
     def __init__(self, network: StreamNetwork, step: LinearStep, noise: SeededNoise):
         self.network = network
@@ -52,18 +56,26 @@ class StreamStep(Operator):
         n_items = len(noise.seeds)
         self.network.bind(torch.full((n_items,), step.noise_level, dtype=noise.dtype, device=noise.device))
 
-    def push(self, y: Piece, condition: Piece) -> Piece:
-        predicted = self.network.push(y, condition).map(self._check)
-        return self._add_noise(self.join.push(y, predicted))
+    def push(self, state: Piece, condition: Piece) -> Piece:
+        predicted = self.network.push(state.map(_y), condition).map(self._check)
+        return self._add_noise(self.join.push(state, predicted))
 
-    def _mix(self, y: Tensor, predicted: Tensor) -> Tensor:
-        return self.step.of_state * y + self.step.of_prediction * predicted
+    def _mix(self, state: Tensor, predicted: Tensor) -> Tensor:
+        """y_{n-1} without its noise, and this step's y_0 (DDPM, Ho et al. 2020, eq. 15)."""
+        y, previous = state
+        level = self.step.noise_level
+        y_0 = (y - (1 - level**2) ** 0.5 * predicted) / level
+        mixed = self.step.of_state * y + self.step.of_prediction * predicted
+        if self.step.of_previous:
+            mixed = mixed + self.step.of_previous * previous
+        return torch.stack((mixed, y_0))
 
-    def _add_noise(self, y: Piece) -> Piece:
-        if not self.step.of_noise or not y.values.shape[1]:
-            return y
-        noise = self.noise(self.step.n - 1, y.values.shape[1], y.start)
-        return y.map(lambda values: values + self.step.of_noise * noise)
+    def _add_noise(self, state: Piece) -> Piece:
+        n_samples = state.values.shape[2]
+        if not self.step.of_noise or not n_samples:
+            return state
+        noise = self.noise(self.step.n - 1, n_samples, state.start)
+        return state.map(lambda values: torch.stack((values[0] + self.step.of_noise * noise, values[1])))
 
     def _check(self, predicted: Tensor) -> Tensor:
         if not torch.isfinite(predicted).all():
@@ -72,3 +84,7 @@ class StreamStep(Operator):
                 f"the network's prediction is not finite at refinement step {self.step.n} (items {items} of the batch)"
             )
         return predicted.float()
+
+
+def _y(state: Tensor) -> Tensor:
+    return state[0].contiguous()

@@ -1,17 +1,19 @@
 """One-step samplers as what they are at each sample: a sum of state, prediction and noise."""
 
+import math
 from dataclasses import dataclass
 
-from wavegrad.diffusion import DDIM, Ancestral, NoiseSchedule, Sampler, Variance
+from wavegrad.diffusion import DDIM, Ancestral, DPMSolver, NoiseSchedule, Sampler, Variance
 from wavegrad.errors import ConfigError, unknown
 
 
 @dataclass(frozen=True)
 class LinearStep:
-    """y_{n-1} = of_state y_n + of_prediction epsilon_theta(y_n, noise_level) + of_noise z, sample by sample.
+    """y_{n-1} = of_state y_n + of_prediction epsilon_theta(y_n, noise_level) + of_previous x + of_noise z, sample by
+    sample.
 
-    Any sampler of one network call a step has this form (ancestral, DDIM), and can be streamed. z is the noise of step
-    n - 1, as in `ancestral_sample`.
+    Samplers of one network call a step have this form (ancestral, DDIM, DPM-Solver++ 1S and 2M), and can be streamed. x
+    is the y_0 that the step before predicted, z the noise of step n - 1, as in `ancestral_sample`.
     """
 
     n: int
@@ -21,11 +23,16 @@ class LinearStep:
     of_state: float
     of_prediction: float
     of_noise: float = 0.0
+    of_previous: float = 0.0
 
 
 def is_linear(sampler: Sampler) -> bool:
     """Whether the sampler's steps are `LinearStep`s, so that it can be streamed."""
-    kind = isinstance(sampler, DDIM) or (isinstance(sampler, Ancestral) and sampler.variance in ("posterior", "beta"))
+    kind = (
+        isinstance(sampler, DDIM)
+        or (isinstance(sampler, Ancestral) and sampler.variance in ("posterior", "beta"))
+        or (isinstance(sampler, DPMSolver) and sampler.variant in ("1S", "2M"))
+    )
     return kind and sampler.data_std == 1
 
 
@@ -39,9 +46,11 @@ def linear_steps(sampler: Sampler, schedule: NoiseSchedule) -> list[LinearStep]:
         return ddim_steps(schedule, sampler.eta)
     if is_linear(sampler) and isinstance(sampler, Ancestral):
         return ancestral_steps(schedule, sampler.variance)
+    if is_linear(sampler) and isinstance(sampler, DPMSolver):
+        return dpm_solver_steps(schedule) if sampler.variant == "2M" else ddim_steps(schedule)
     raise ConfigError(
-        f"{sampler} cannot be streamed: a step of it looks at more than one sample and one prediction; "
-        "stream with ancestral (posterior, beta) or ddim"
+        f"{sampler} cannot be streamed: a step of it calls the network twice, or looks at the whole utterance; "
+        "stream with ancestral (posterior, beta), ddim, dpm++1s or dpm++2m"
     )
 
 
@@ -94,4 +103,33 @@ def ddim_steps(schedule: NoiseSchedule, eta: float = 0.0) -> list[LinearStep]:
         direction = max(1 - inner - sigma_squared, 0.0) ** 0.5
         of_prediction = direction - shrink * (1 - outer) ** 0.5
         steps.append(LinearStep(n, outer**0.5, shrink, of_prediction, sigma_squared**0.5))
+    return steps
+
+
+def dpm_solver_steps(schedule: NoiseSchedule) -> list[LinearStep]:
+    """The steps of DPM-Solver++ 2M (Lu et al. 2022, Algorithm 2), from N down to 1.
+
+    From level s to level t, y_t = shrink y_s + gain D, where D = (1 + c) x_s - c x_r is extrapolated from this step's
+    prediction x_s = (y_s - spread_s epsilon) / signal_s of y_0 and x_r, that of the step before; c = 0 at both ends.
+    """
+    alpha_bars = [1.0, *schedule.alpha_bars.tolist()]
+    steps = []
+    for n in range(schedule.n_steps, 0, -1):
+        outer, inner = alpha_bars[n], alpha_bars[n - 1]
+        shrink = ((1 - inner) / (1 - outer)) ** 0.5
+        gain = inner**0.5 - outer**0.5 * shrink
+        c = 0.0
+        if 1 < n < schedule.n_steps:
+            before, now, after = (0.5 * math.log(a / (1 - a)) for a in (alpha_bars[n + 1], outer, inner))
+            c = (after - now) / (2 * (now - before))
+        of_clean = gain * (1 + c)
+        steps.append(
+            LinearStep(
+                n,
+                noise_level=outer**0.5,
+                of_state=shrink + of_clean / outer**0.5,
+                of_prediction=-of_clean * ((1 - outer) / outer) ** 0.5,
+                of_previous=-gain * c,
+            )
+        )
     return steps
