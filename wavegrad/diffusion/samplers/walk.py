@@ -102,4 +102,7 @@ def _check(predicted: torch.Tensor, y: torch.Tensor, where: str) -> None:
         raise WavegradError(f"the prediction has shape {tuple(predicted.shape)}, y has {tuple(y.shape)} {where}")
     if not torch.isfinite(predicted).all():
         items = (~torch.isfinite(predicted)).any(dim=1).nonzero().flatten().tolist()
-        raise WavegradError(f"the network's prediction is not finite {where} (items {items} of the batch)")
+        raise WavegradError(
+            f"the network's prediction is not finite {where} (items {items} of the batch): the waveform ran away, as "
+            "it does with a network that has hardly been trained or much guidance; train it on, or try another sampler"
+        )
