@@ -37,8 +37,9 @@ SPACE = SearchSpace(4, 50.0, -30.0, 1.0, smallest_first_db=20.0)
 class Bowl:
     """A setup whose score is minus the mean square distance to TARGET, plus an offset and a ripple of each clip."""
 
-    def __init__(self, ripple: float = 0.0):
+    def __init__(self, ripple: float = 0.0, offsets: tuple[float, ...] = (0.5, -0.5, 1.5, 0.0)):
         self.ripple = ripple
+        self.offsets = offsets
         self.asked: list[Task] = []
 
     def build(self) -> Callable[[Task], Outcome]:
@@ -51,7 +52,7 @@ class Bowl:
     def score(self, betas: Sequence[float], clip: int) -> float:
         db = np.array(schedule_db(NoiseSchedule(tuple(betas))))
         ripple = self.ripple * float(np.sin(7 * db.sum() + 3 * clip))
-        return -float(np.square((db - TARGET) / 10).mean()) + (0.5, -0.5, 1.5, 0.0)[clip] + ripple
+        return -float(np.square((db - TARGET) / 10).mean()) + self.offsets[clip] + ripple
 
     def identity(self) -> str:
         return "bowl"
@@ -170,6 +171,19 @@ def test_early_stopping_saves_tasks_and_keeps_the_best() -> None:
     trials = run(one_bad(), first_clips=2).trials
     assert [trial.stopped for trial in trials] == [False, True, True]
     assert len(trials[1].scores) == 2
+
+
+def test_a_dropped_candidate_is_never_the_best() -> None:
+    """The first clip is the easiest by far: there, the dropped one has more than the best has in the mean."""
+
+    def good_then_bad():  # type: ignore[no-untyped-def]
+        yield [SPACE.schedule(TARGET)]
+        yield [SPACE.schedule((50.0, 45.0, 30.0, -7.0))]
+
+    found = run(good_then_bad(), first_clips=1, bowl=Bowl(offsets=(8.0, 0.0, 0.0, 0.0)))
+    assert found.trials[1].stopped
+    assert found.trials[1].score > found.trials[0].score
+    assert found.best is found.trials[0]
 
 
 def test_hopeless_is_worse_on_every_first_clip_by_more_than_the_spread() -> None:

@@ -8,7 +8,11 @@ from wavegrad.errors import WavegradError
 from wavegrad.search import sample_together
 from wavegrad.shapes import NoiseLevel, Waveform
 
-SHARED = [NoiseSchedule.from_noise_levels(x) for x in ((0.99, 0.8, 0.4, 0.1), (0.98, 0.8, 0.4, 0.1), (0.7, 0.5, 0.1))]
+SHARED = [
+    NoiseSchedule.from_noise_levels(levels)
+    for levels in ((0.99, 0.8, 0.4, 0.1), (0.98, 0.8, 0.4, 0.1), (0.7, 0.5, 0.1), (0.7, 0.2))
+]
+"""All start from the same noise; the last one tells the network another level of it."""
 
 
 class Exact:
