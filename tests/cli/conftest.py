@@ -16,6 +16,12 @@ from wavegrad.network import WaveGrad, network_preset
 from wavegrad.vocoder import Vocoder
 
 SPEECH = Path(__file__).parents[2] / "samples" / "reference"
+COMMAND = (
+    sys.executable,
+    "-c",
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); import wavegrad.cli.main as m; m.main()",
+)
+"""`wavegrad` as in a terminal: what a shell starts in the background ignores Ctrl-C, and so does what that starts."""
 
 
 @dataclass(frozen=True)

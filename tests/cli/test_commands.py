@@ -14,7 +14,7 @@ import pytest
 import torch
 import typer
 
-from tests.cli.conftest import SPEECH
+from tests.cli.conftest import COMMAND, SPEECH
 from tests.reference import lmnt
 from tests.reference.layers import random_state
 from wavegrad import __version__
@@ -127,15 +127,28 @@ def test_an_imported_checkpoint_is_a_model(run, tmp_path):
     assert (result.code, "kathleen.flac" in result.err) == (2, True)
 
 
+@pytest.mark.timeout(600)
 def test_an_interrupted_vocode_leaves_nothing_half_written(model, tmp_path):
-    """A real process, interrupted in the middle of a thousand steps."""
-    command = [sys.executable, "-m", "wavegrad", "vocode", str(SPEECH / "ljspeech.flac"), "--out", str(tmp_path / "o")]
-    process = subprocess.Popen([*command, "--model", model, "--steps", "100000"], stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    while process.poll() is None and "ljspeech.flac:" not in process.stderr.read(20):
-        pass
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    """A real process, interrupted in the middle of a hundred thousand steps."""
+    words = [
+        "vocode",
+        str(SPEECH / "ljspeech.flac"),
+        "--out",
+        str(tmp_path / "o"),
+        "--model",
+        model,
+        "--steps",
+        "100000",
+    ]
+    with subprocess.Popen([*COMMAND, *words], stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr is not None
+            while process.poll() is None and "ljspeech.flac:" not in process.stderr.read(20):
+                pass
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=300)
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert "Traceback" not in err
     assert not list((tmp_path / "o").rglob("*")) if (tmp_path / "o").exists() else True

@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -11,16 +10,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.cli.conftest import SPEECH
+from tests.cli.conftest import COMMAND, SPEECH
 
 ROOT = Path(__file__).parents[2]
-COMMAND = """
-import signal
-signal.signal(signal.SIGINT, signal.default_int_handler)
-from wavegrad.cli.main import main
-main()
-"""
-"""`wavegrad` as in a terminal: what a shell starts in the background ignores Ctrl-C, and so does what that starts."""
 
 
 @pytest.fixture
@@ -52,7 +44,7 @@ def test_a_streamed_file_is_the_file(run, model, speech, tmp_path, monkeypatch, 
 def test_an_interruption_leaves_a_shorter_file(model, tmp_path, number, code):
     """Half an hour of mel: minutes of work, ended as soon as the first second of it is being written."""
     np.save(tmp_path / "long.npy", np.full((128, 1800 * 80), -7.0, np.float32))
-    command = [sys.executable, "-c", COMMAND, "vocode", "long.npy", "--out", "long.wav", "--model", model]
+    command = [*COMMAND, "vocode", "long.npy", "--out", "long.wav", "--model", model]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True) as process:
         try:
