@@ -23,13 +23,13 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM, which is to end as cleanly as Ctrl-C."""
 
 
-def is_long(path: Path, vocoder: "Vocoder") -> bool:
-    """Whether a file of audio or mel is streamed. False for one that cannot be read, which will be reported."""
-    return seconds_of(path, vocoder) > LONG_S
+def is_long(seconds: float) -> bool:
+    """Whether a file of this length is streamed."""
+    return seconds > LONG_S
 
 
 def seconds_of(path: Path, vocoder: "Vocoder") -> float:
-    """The length of a file of audio or mel; 0 for one that cannot be read."""
+    """The length of a file of audio or mel, which is read for it; 0 for one that cannot be, and will be reported."""
     from wavegrad.audio.io import audio_info
     from wavegrad.audio.mel_file import read_mel
     from wavegrad.errors import AudioError

@@ -3,7 +3,7 @@
 import sys
 import time
 import warnings
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -126,10 +126,11 @@ def _vocode_all(
 
     streams = guidance == 0 and is_linear(sampler)
     on_cpu = vocoder.device.type == "cpu"  # a GPU does all steps at once
+    length = cache(partial(seconds_of, vocoder=vocoder))
     together = None
     if batch > 1:
-        short = [job for job in jobs if not (streams and is_long(job.source, vocoder))]
-        groups = groups_of_similar_length(short, partial(seconds_of, vocoder=vocoder), batch)
+        short = [job for job in jobs if not (streams and is_long(length(job.source)))]
+        groups = groups_of_similar_length(short, length, batch)
         synthesise = partial(vocoder.batch, schedule=schedule, sampler=sampler, guidance=guidance, precision=dtype)
         together = Together(groups, partial(_mel_of, vocoder=vocoder), lambda m: synthesise(m, seed=[seed] * len(m)))
     seconds_of_audio = seconds_taken = 0.0
@@ -141,7 +142,7 @@ def _vocode_all(
                 with warnings.catch_warnings(record=True) as caught:
                     warnings.simplefilter("always")
                     began = time.perf_counter()
-                    if streams and is_long(job.source, vocoder):
+                    if streams and is_long(length(job.source)):
                         n_made = _stream_to_file(job, vocoder, schedule, seed, sampler, dtype, subtype, bar)
                         seconds_of_audio += n_made / vocoder.sample_rate
                         seconds_taken += time.perf_counter() - began
