@@ -1,12 +1,16 @@
 """The engine gives the numbers of the network: alone, in company, in every layout."""
 
+import weakref
 from dataclasses import replace
 
 import pytest
 import torch
+from torch import Tensor
 
 from tests.inference.conftest import Make, inputs, random_network
 from wavegrad.inference import Engine
+from wavegrad.inference.ends import Ends
+from wavegrad.inference.film import LevelBias, PreparedFiLM
 from wavegrad.network import NETWORKS
 
 LAYOUTS = {
@@ -54,3 +58,22 @@ def test_the_presets_in_float32(name: str) -> None:
     with torch.inference_mode():
         expected, found = network(y, mel, levels), Engine.prepare(network).bind(mel)(y, levels)
     assert (found - expected).norm() / expected.norm() < 1e-5
+
+
+def test_scales_and_shifts_of_one_level_at_a_time(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are the largest tensors of a step."""
+    network = make()
+    y, mel, levels = inputs(network, 1, 3)
+    predict, original = Engine.prepare(network).bind(mel), PreparedFiLM.__call__
+    made: list[weakref.ref[Tensor]] = []
+
+    def watched(film: PreparedFiLM, x: Tensor, level: LevelBias, ends: Ends) -> Tensor:
+        assert not any(earlier() is not None for earlier in made)
+        out = original(film, x, level, ends)
+        made.append(weakref.ref(out))
+        return out
+
+    monkeypatch.setattr(PreparedFiLM, "__call__", watched)
+    with torch.inference_mode():
+        predict(y, levels[:1])
+    assert len(made) == len(network.films)

@@ -4,7 +4,7 @@ Noise is a function of seed, index and sample, so it can be drawn before the wal
 mel's part of the network. What a graph cannot hold takes the way step by step (`Engine.bind`).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -27,26 +27,13 @@ Draws = Float[Tensor, "draws batch time"]
 
 
 class StaticWalk(Walk):
-    """A walk in fixed memory, that never waits for the device: noise is given, predictions are not looked at."""
-
-    def __init__(
-        self,
-        predict: Callable[[Waveform, OneLevel], Waveform],
-        schedule: NoiseSchedule,
-        noises: Mapping[int, Waveform],
-        like: Waveform,
-    ):
-        super().__init__(predict, schedule, like.shape[1], [0], like.device, like.dtype)
-        self._static = predict
-        self._noises = noises
-
-    def noise(self, index: int) -> Waveform:
-        """The one that was drawn."""
-        return self._noises[index]
+    """A walk in fixed memory, that never waits for the device: predictions are not looked at."""
 
     def predict_at(self, y: Waveform, alpha_bar: float, n: int) -> tuple[Waveform, None]:
         """One level for all items; no learned variance."""
-        return self._static(y, y.new_full((1,), alpha_bar**0.5)), None
+        predicted = self._predict(y, y.new_full((1,), alpha_bar**0.5))
+        assert isinstance(predicted, Tensor)
+        return predicted, None
 
 
 def sample_at_once(
@@ -89,7 +76,7 @@ def sample_at_once(
             predicted = engine.network.step(y, condition, engine.network.levels(noise_level))
             return (predicted * inside[:, :, 0]).to(y.dtype)
 
-        return sampler.refine(StaticWalk(predict, schedule, noises, inputs[0][0]))
+        return sampler.refine(StaticWalk(predict, schedule, noises.__getitem__))
 
     y_0 = engine.graphs.run((sampler, schedule.betas, draws.shape), walk, (draws, condition))[:, : n_frames * hop]
     return y_0 if torch.isfinite(y_0).all() else None
@@ -97,24 +84,27 @@ def sample_at_once(
 
 def noise_indices(sampler: Sampler, schedule: NoiseSchedule) -> list[int]:
     """Of the noises that a walk asks for: heard on a walk over silence, since they do not depend on values."""
-    heard: dict[int, Waveform] = {}
-    silence = torch.zeros(1, 1)
+    heard: list[int] = []
 
-    class Listening(StaticWalk):
-        def noise(self, index: int) -> Waveform:
-            return heard.setdefault(index, silence)
+    def listen(index: int) -> Waveform:
+        if index not in heard:
+            heard.append(index)
+        return torch.zeros(1, 1)
 
-    sampler.refine(Listening(lambda y, noise_level: torch.zeros_like(y), schedule, heard, silence))
-    return list(heard)
+    sampler.refine(StaticWalk(lambda y, noise_level: torch.zeros_like(y), schedule, listen))
+    return heard
 
 
 def _draws(
     indices: Sequence[int], seeds: Sequence[int], lengths: Sequence[int], n_samples: int, device: torch.device
 ) -> Draws:
-    """The noises of a batch, zero beyond the end of each item: then its state stays zero there."""
-    draws = torch.zeros(len(indices), len(seeds), n_samples)
+    """The noises of a batch, zero beyond the end of each item: then its state stays zero there.
+
+    On a GPU they are drawn into pinned memory, and copied while the processor goes on.
+    """
+    draws = torch.zeros(len(indices), len(seeds), n_samples, pin_memory=device.type == "cuda")
     for item, (seed, length) in enumerate(zip(seeds, lengths, strict=True)):
         noise = SeededNoise([seed])
         for row, index in zip(draws, indices, strict=True):
             row[item, :length] = noise(index, length)[0]
-    return draws.to(device)
+    return draws.to(device, non_blocking=True)

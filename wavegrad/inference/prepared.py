@@ -94,12 +94,17 @@ class PreparedNetwork:
 
     def step(self, y: Waveform, condition: Condition, levels: tuple[LevelBias, ...]) -> Waveform:
         """Predict the noise in `y`, `batch time`; beyond the ends the result means nothing."""
-        films, ends = self._down(y, condition.ends, levels), condition.ends
-        u = self._up_level(0, condition.started, films[-1], ends[1])
-        for i, film in enumerate(reversed(films[:-1]), start=1):
+        features, ends = self._down(y, condition.ends), condition.ends
+        u = self._up_level(0, condition.started, self._film(0, features.pop(), levels, ends), ends[1])
+        for i in range(1, len(self.ublocks)):
             started = self.ublocks[i][0].start(u, ends[i], ends[i + 1])
-            u = self._up_level(i, started, film, ends[i + 1])
+            u = self._up_level(i, started, self._film(i, features.pop(), levels, ends), ends[i + 1])
         return self.output_conv(u)[:, :, 0]
+
+    def _film(self, i: int, feature: RowsOut, levels: tuple[LevelBias, ...], ends: AllEnds) -> Film:
+        """Scale and shift of a level of UBlocks: made when it needs them, so that those of two levels are never held at
+        once."""
+        return self.films[-1 - i](feature, levels[-1 - i], ends[i + 1])
 
     def _up_level(self, i: int, started: Started, film: Film, ends: Ends) -> RowsOut:
         u = self.ublocks[i][0].finish(started, film, ends)
@@ -107,16 +112,16 @@ class PreparedNetwork:
             u = block.finish(block.start(u, ends, ends), film, ends)
         return u
 
-    def _down(self, y: Waveform, ends: AllEnds, levels: tuple[LevelBias, ...]) -> list[Tensor]:
-        """All scales and shifts, from samples to frames."""
+    def _down(self, y: Waveform, ends: AllEnds) -> list[Tensor]:
+        """What the FiLMs see, from samples to frames."""
         x = y.to(self.dtype)[:, :, None]
         h = ends[-1].clear_(self.waveform_conv(x if ends[-1].mask is None else x * ends[-1].mask))
-        films = [self.films[0](h, levels[0], ends[-1])]
+        features = [h]
         for i, blocks in enumerate(self.dblocks):
             for block in blocks:
                 h = block(h, ends[-2 - i])
-            films.append(self.films[i + 1](h, levels[i + 1], ends[-2 - i]))
-        return films
+            features.append(h)
+        return features
 
 
 def _list(modules: nn.Module) -> list[nn.Module]:

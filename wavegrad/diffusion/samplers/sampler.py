@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
+from wavegrad.diffusion.noise import SeededNoise
 from wavegrad.diffusion.samplers.walk import Predict, Walk
 from wavegrad.diffusion.schedule import NoiseSchedule, warn_of_terminal_level
 from wavegrad.errors import ConfigError
@@ -88,11 +89,12 @@ class Sampler(ABC):
         Warns:
             ScheduleWarning: sqrt(alpha_bar_N) is so large that pure noise is a wrong start (and it was not changed).
         """
-        walk = Walk(predict_noise, schedule, n_samples, seeds, device, dtype)
+        noise = SeededNoise(seeds, device, dtype)
         if start is not None:
             start = _given(start, len(seeds), n_samples).to(device, dtype)
         elif self.data_std == 1:
             warn_of_terminal_level(schedule)
+        walk = Walk(predict_noise, schedule, lambda index: noise(index, n_samples))
         return self.refine(walk, start, on_step)
 
     def refine(

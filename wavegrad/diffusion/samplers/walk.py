@@ -1,11 +1,10 @@
 """What the steps of one walk from noise to data share."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 
-from wavegrad.diffusion.noise import SeededNoise
 from wavegrad.diffusion.schedule import NoiseSchedule
 from wavegrad.errors import WavegradError
 from wavegrad.shapes import NoiseLevel, Waveform
@@ -22,30 +21,15 @@ class Walk:
     Args:
         predict: epsilon_theta with its condition bound.
         schedule: N steps.
-        n_samples: length of the waveform.
-        seeds: one for each item.
-        device: where the state lives.
-        dtype: its precision.
-
-    Raises:
-        ConfigError: no seeds.
+        noise: standard normal noise of an index, `batch time`; see `Sampler` for which one belongs to what.
     """
 
-    def __init__(
-        self,
-        predict: Predict,
-        schedule: NoiseSchedule,
-        n_samples: int,
-        seeds: Sequence[int],
-        device: torch.device | str = "cpu",
-        dtype: torch.dtype = torch.float32,
-    ):
+    def __init__(self, predict: Predict, schedule: NoiseSchedule, noise: Callable[[int], Waveform]):
         self._predict = predict
-        self._noise = SeededNoise(seeds, device, dtype)
+        self.noise = noise
         self._betas = schedule.betas
         self.alpha_bars: tuple[float, ...] = (1.0, *schedule.alpha_bars.tolist())
         self.n_steps = schedule.n_steps
-        self.n_samples = n_samples
         self.previous_clean: Waveform | None = None
         """The last prediction of y_0, where a multistep solver leaves it for its next step."""
 
@@ -68,10 +52,6 @@ class Walk:
     def beta_tilde(self, n: int) -> float:
         """(1 - alpha_bar_{n-1}) / (1 - alpha_bar_n) beta_n, the variance of q(y_{n-1} | y_n, y_0) (DDPM, eq. 7)."""
         return (1 - self.alpha_bars[n - 1]) / (1 - self.alpha_bars[n]) * self.beta(n)
-
-    def noise(self, index: int) -> Waveform:
-        """Standard normal noise of an index; see `Sampler` for which one belongs to what."""
-        return self._noise(index, self.n_samples)
 
     def predict(self, y: Waveform, n: int) -> Waveform:
         """epsilon_theta(y, sqrt(alpha_bar_n)): one network call."""
