@@ -87,8 +87,7 @@ def noise_indices(sampler: Sampler, schedule: NoiseSchedule) -> list[int]:
     heard: list[int] = []
 
     def listen(index: int) -> Waveform:
-        if index not in heard:
-            heard.append(index)
+        heard.append(index)
         return torch.zeros(1, 1)
 
     sampler.refine(StaticWalk(lambda y, noise_level: torch.zeros_like(y), schedule, listen))
