@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from wavegrad.cli.files import MELS, Job
+from wavegrad.cli.synthesis import CHUNK_FRAMES
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
 LONG_S = 30.0
 """Seconds of audio from which on a file is streamed."""
-CHUNK_FRAMES = 64
-"""Of a file of mel, that are synthesised before an interruption is seen."""
 
 
 class Terminated(KeyboardInterrupt):

@@ -106,10 +106,11 @@ class FileVocoder:
     def _alone(self, job: Job) -> Made:
         mel, n_samples = _mel_of(job.source, self._synthesis.vocoder)
         step_by_step = self._synthesis.vocoder.device.type == "cpu"  # a GPU does all steps at once
+        n_before = self._bar.n
         began = time.perf_counter()
         waveform = self._synthesis.one(mel, n_samples, self._advance if step_by_step else None)
         seconds = time.perf_counter() - began
-        self._advance(0 if step_by_step else self._n_steps)
+        self._advance(n_before + self._n_steps - self._bar.n)
         return self._write(job, waveform, seconds)
 
     def _in_a_group(self, job: Job, together: Together) -> Made:
@@ -159,9 +160,12 @@ def _mel_of(path: Path, vocoder: "Vocoder") -> "tuple[Float[Tensor, 'n_mels fram
     import torch.nn.functional as F
 
     from wavegrad.audio.io import read_audio
+    from wavegrad.audio.mel_check import check_mel
     from wavegrad.audio.mel_file import read_mel
 
     if path.suffix.lower() in MELS:
-        return read_mel(path, vocoder.n_mels), None
+        mel = read_mel(path, vocoder.n_mels)
+        check_mel(mel, vocoder.mel_config)  # before it shares a batch with others
+        return mel, None
     waveform, _ = read_audio(path, vocoder.sample_rate)
     return vocoder.mel(F.pad(waveform, (0, -len(waveform) % vocoder.hop_length))), len(waveform)
