@@ -64,3 +64,28 @@ def test_an_interruption_leaves_a_shorter_file(model, tmp_path, number, code):
     assert f"long.wav holds the first {len(samples) / rate:.2f} s" in said
     assert "Traceback" not in said
     assert not list(tmp_path.glob(".*"))
+
+
+def test_a_fault_near_the_end_is_met_at_the_beginning(run, model, tmp_path, monkeypatch):
+    monkeypatch.setattr("wavegrad.cli.long_files.LONG_S", 0.1)
+    monkeypatch.setattr("wavegrad.vocoder.Vocoder.stream", None)
+    mel = np.full((128, 3000), -7.0, np.float32)
+    mel[5, 2990] = np.nan
+    np.save(tmp_path / "m.npy", mel)
+    result = run("vocode", tmp_path / "m.npy", "--out", tmp_path / "o", "--model", model)
+    assert result.code == 2
+    assert "the first is nan at (5, 2990)" in result.err
+    assert not (tmp_path / "o").exists()
+
+
+def test_a_doubtful_mel_is_doubted_once(run, model, tmp_path, monkeypatch):
+    """Not chunk by chunk: of a mel with contrast, a chunk may well be flat."""
+    monkeypatch.setattr("wavegrad.cli.long_files.LONG_S", 0.1)
+    mel = np.full((128, 300), -6.0, np.float32)
+    mel += np.arange(300, dtype=np.float32) / 1000
+    np.save(tmp_path / "flat.npy", mel)
+    mel[:, 250:] = -11
+    np.save(tmp_path / "speech.npy", mel)
+    result = run("vocode", tmp_path / "*.npy", "--out", tmp_path / "o", "--model", model)
+    assert result.code == 0, result.err
+    assert result.err.count("without contrast") == 1
