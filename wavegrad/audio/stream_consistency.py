@@ -18,6 +18,8 @@ class StreamConsistency(Operator):
 
     def push(self, waveform: Piece, mel: Piece) -> Piece:
         """`batch time` and `batch n_mels frames`, which may be ahead -> `batch time`."""
+        if not self.iterations:
+            return waveform
         bounds = mel.map(lambda values: torch.stack(self.consistency.bounds(values)).mT)
         previous: Piece | None = None
         for iteration in self.iterations:

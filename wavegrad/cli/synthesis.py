@@ -29,6 +29,7 @@ class Synthesis:
     sampler: "Sampler"
     guidance: float
     precision: Literal["float32", "bfloat16", "float16"]
+    griffin_lim: int | None
 
     @property
     def can_stream(self) -> bool:
@@ -63,6 +64,7 @@ class Synthesis:
                 sampler=self.sampler,
                 guidance=self.guidance,
                 precision=self.precision,
+                griffin_lim=self.griffin_lim,
                 on_step=None if on_step is None else lambda n, y: on_step(),
             ).cpu()  # waits for the device
         except (MemoryError, RuntimeError) as error:
@@ -82,6 +84,7 @@ class Synthesis:
                 sampler=self.sampler,
                 guidance=self.guidance,
                 precision=self.precision,
+                griffin_lim=self.griffin_lim,
             )
             return [waveform.cpu() for waveform in audio]
         except (MemoryError, RuntimeError) as error:
@@ -99,7 +102,12 @@ class Synthesis:
 
         try:
             yield from self.vocoder.stream(
-                mel_chunks, self.schedule, self.seed, sampler=self.sampler, precision=self.precision
+                mel_chunks,
+                self.schedule,
+                self.seed,
+                sampler=self.sampler,
+                precision=self.precision,
+                griffin_lim=self.griffin_lim,
             )
         except (MemoryError, RuntimeError) as error:
             if not is_of_memory(error):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from wavegrad.cli.files import AUDIO, MELS, plan, still_to_do
-from wavegrad.cli.options import Device, Model, Seed, Threads, read_schedule, set_threads
+from wavegrad.cli.options import Device, GriffinLim, Model, Seed, Threads, read_schedule, set_threads
 from wavegrad.cli.synthesis import Synthesis
 from wavegrad.cli.vocode_files import vocode_files
 from wavegrad.errors import ConfigError
@@ -35,6 +35,7 @@ def vocode(
     eta: Annotated[
         float | None, typer.Option(help="Ddim with this share of the ancestral noise.", min=0, max=1)
     ] = None,
+    griffin_lim: GriffinLim = None,
     guidance: Annotated[
         float, typer.Option(help="Weight of classifier-free guidance; 0: the plain model, at half the time.")
     ] = 0.0,
@@ -79,7 +80,7 @@ def vocode(
     walk = _sampler(sampler, variance, eta, chosen.n_steps)
     if batch > 1 and not walk.is_local:
         raise ConfigError(f"--batch {batch}: {walk} looks at whole files; leave --batch out, or use another sampler")
-    vocode_files(jobs, Synthesis(vocoder, chosen, seed, walk, guidance, dtype), subtype, batch)
+    vocode_files(jobs, Synthesis(vocoder, chosen, seed, walk, guidance, dtype, griffin_lim), subtype, batch)
 
 
 def _sampler(
