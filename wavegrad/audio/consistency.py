@@ -40,6 +40,7 @@ class MelConsistency(nn.Module):
         config: the mel convention. Bins that are in no band keep their magnitudes; where a mel stands at its floor or
             ceiling it is a bound, not a value.
         n_iter: iterations; 0 leaves the waveform as it is.
+        dtype: of the waveforms.
 
     Raises:
         ConfigError: a negative number, or windows of less than two hops, which do not overlap enough.
@@ -48,16 +49,19 @@ class MelConsistency(nn.Module):
     window: Tensor
     filterbank: Tensor
     weights: Tensor
+    """Of each bin in all bands; infinite for those in none, or with the rounding of an edge only."""
 
-    def __init__(self, config: MelConfig, n_iter: int) -> None:
+    def __init__(self, config: MelConfig, n_iter: int, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
         check_iterations(n_iter, config)
         self.config = config
         self.n_iter = n_iter
         filterbank = mel_filterbank(config)
-        self.register_buffer("window", torch.hann_window(config.win_length), persistent=False)
-        self.register_buffer("filterbank", filterbank.float(), persistent=False)
-        self.register_buffer("weights", filterbank.sum(0).float(), persistent=False)
+        self.register_buffer("window", torch.hann_window(config.win_length, dtype=dtype), persistent=False)
+        self.register_buffer("filterbank", filterbank.to(dtype), persistent=False)
+        weights = filterbank.sum(0)
+        weights = weights.where(weights > 1e-6 * weights.max(), torch.inf)
+        self.register_buffer("weights", weights.to(dtype), persistent=False)
 
     def forward(self, waveform: Waveform, mel: Mel) -> Waveform:
         """A waveform of the same length whose mel is nearer to `mel`.
@@ -97,8 +101,7 @@ class MelConsistency(nn.Module):
         x = scaled.square() if self.config.power == 2 else scaled
         heard = x @ self.filterbank.mT
         ratios = heard.clamp(*bands) / heard.clamp(min=TINY)
-        gains = (ratios @ self.filterbank) / self.weights.clamp(min=TINY)
-        gains = gains.where(self.weights > 0, 1.0)
+        gains = ((ratios @ self.filterbank) / self.weights).where(self.weights.isfinite(), 1.0)
         return gains.sqrt() if self.config.power == 2 else gains
 
     def cut(self, waveform: Waveform) -> Frames:
