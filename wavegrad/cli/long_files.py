@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from wavegrad.cli.files import MELS, Job
-from wavegrad.cli.synthesis import CHUNK_FRAMES
+from wavegrad.cli.files import MELS, Job, make_folder
+from wavegrad.cli.synthesizer import CHUNK_FRAMES
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -71,7 +71,7 @@ def vocode_long(
     with _sigterm_interrupts(), warnings.catch_warnings():
         if source.check():
             warnings.simplefilter("ignore", MelWarning)  # of its chunks
-        job.target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(job.target)
         with AudioWriter(job.target, vocoder.sample_rate, subtype) as writer:
             for waveform in stream(source.mel_chunks()):
                 n_left = len(waveform) if source.n_samples is None else source.n_samples - writer.n_samples

@@ -7,7 +7,7 @@ import typer
 
 from wavegrad.cli.files import AUDIO, MELS, plan, still_to_do
 from wavegrad.cli.options import Device, Model, Seed, Threads, read_schedule, set_threads
-from wavegrad.cli.synthesis import Synthesis
+from wavegrad.cli.synthesizer import Synthesizer
 from wavegrad.cli.vocode_files import vocode_files
 from wavegrad.errors import ConfigError
 
@@ -79,7 +79,7 @@ def vocode(
     walk = _sampler(sampler, variance, eta, chosen.n_steps)
     if batch > 1 and not walk.is_local:
         raise ConfigError(f"--batch {batch}: {walk} looks at whole files; leave --batch out, or use another sampler")
-    vocode_files(jobs, Synthesis(vocoder, chosen, seed, walk, guidance, dtype), subtype, batch)
+    vocode_files(jobs, Synthesizer(vocoder, chosen, seed, walk, guidance, dtype), subtype, batch)
 
 
 def _sampler(

@@ -20,7 +20,7 @@ CHUNK_FRAMES = 64
 
 
 @dataclass(frozen=True)
-class Synthesis:
+class Synthesizer:
     """A vocoder with all that is the same for every file: mels to audio, in three ways that sound the same."""
 
     vocoder: "Vocoder"
