@@ -111,7 +111,8 @@ class FileVocoder:
         return self._alone(job) if self._together is None else self._in_a_group(job, self._together)
 
     def _is_streamed(self, job: Job) -> bool:
-        return self._synthesizer.can_stream and is_long(self._length(job.source))
+        is_bounded = self._synthesizer.chunks.lookahead_frames is not None
+        return self._synthesizer.can_stream and (is_bounded or is_long(self._length(job.source)))
 
     def _alone(self, job: Job) -> Made:
         mel, n_samples = _mel_of(job.source, self._synthesizer.vocoder)
