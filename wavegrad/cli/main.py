@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from wavegrad.cli.benchmark import benchmark
+from wavegrad.cli.benchmark_peers import benchmark_peers
 from wavegrad.cli.benchmark_train import benchmark_train
 from wavegrad.cli.compare_mels import compare_mels
 from wavegrad.cli.evaluate import evaluate
@@ -35,6 +36,7 @@ app.command("compare-mels", no_args_is_help=True)(compare_mels)
 app.command("search-schedule", no_args_is_help=True)(search_schedule)
 app.command("import-checkpoint", no_args_is_help=True)(import_checkpoint)
 benchmark.command("train", no_args_is_help=True)(benchmark_train)
+benchmark.command("peers", no_args_is_help=True)(benchmark_peers)
 app.add_typer(benchmark, name="benchmark")
 
 
