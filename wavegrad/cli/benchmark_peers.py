@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from wavegrad.peers import Facts
     from wavegrad.vocoder import Vocoder
 
+Timed = Callable[[], tuple[float, float]]
+"""Makes some audio; the seconds that took, and those of the processor."""
 OURS = "base,small"
 """Networks of ours; the first is what the others are compared with."""
 
@@ -45,8 +47,11 @@ class Row:
     least: float
     """Of the runs."""
     most: float
+    processor_factor: float
+    """Seconds of the processor, all threads, for each second of audio, median: other work on the machine hardly adds to
+    it."""
     ratio_to_base: float
-    """Median of the ratios run by run, to the first row."""
+    """Of the seconds of the processor to those of the first row: the median of the ratios run by run."""
 
 
 def benchmark_peers(
@@ -108,14 +113,14 @@ def _named_environment(text: str) -> tuple[str, Path]:
     return name, Path(folder)
 
 
-def _ours(seconds: float, steps: int) -> "list[tuple[Facts, Callable[[], float]]]":
+def _ours(seconds: float, steps: int) -> "list[tuple[Facts, Timed]]":
     """Facts, and a call that times itself; warmed up."""
     import torch
 
     from wavegrad import __version__
     from wavegrad.peers import Facts
 
-    found: list[tuple[Facts, Callable[[], float]]] = []
+    found: list[tuple[Facts, Timed]] = []
     for name, vocoder in _vocoders(OURS, None):
         n_samples = round(seconds * vocoder.sample_rate / vocoder.hop_length) * vocoder.hop_length
         mel = vocoder.mel(0.1 * torch.randn(n_samples, generator=torch.Generator().manual_seed(0)))
@@ -127,42 +132,45 @@ def _ours(seconds: float, steps: int) -> "list[tuple[Facts, Callable[[], float]]
     return found
 
 
-def _seconds_of(vocoder: "Vocoder", mel: "Float[Tensor, 'n_mels frames']", steps: int) -> float:
-    began = time.perf_counter()
+def _seconds_of(vocoder: "Vocoder", mel: "Float[Tensor, 'n_mels frames']", steps: int) -> tuple[float, float]:
+    began = time.perf_counter(), time.process_time()
     vocoder(mel, steps)
-    return time.perf_counter() - began
+    return time.perf_counter() - began[0], time.process_time() - began[1]
 
 
-def _measure(vocoders: "Sequence[tuple[Facts, Callable[[], float]]]", n_runs: int) -> list[Row]:
+def _measure(vocoders: "Sequence[tuple[Facts, Timed]]", n_runs: int) -> list[Row]:
     """In turn, so that a machine whose speed drifts is fair to all of them."""
-
-    factors: list[list[float]] = [[] for _ in vocoders]
+    real: list[list[float]] = [[] for _ in vocoders]
+    processor: list[list[float]] = [[] for _ in vocoders]
     for _ in range(n_runs):
-        for (facts, timed), own in zip(vocoders, factors, strict=True):
-            own.append(timed() / facts.seconds)
+        for i, (facts, timed) in enumerate(vocoders):
+            seconds, of_processor = timed()
+            real[i].append(seconds / facts.seconds)
+            processor[i].append(of_processor / facts.seconds)
     return [
         Row(
             **asdict(facts),
-            real_time_factor=statistics.median(own),
-            least=min(own),
-            most=max(own),
-            ratio_to_base=statistics.median(a / b for a, b in zip(own, factors[0], strict=True)),
+            real_time_factor=statistics.median(real[i]),
+            least=min(real[i]),
+            most=max(real[i]),
+            processor_factor=statistics.median(processor[i]),
+            ratio_to_base=statistics.median(a / b for a, b in zip(processor[i], processor[0], strict=True)),
         )
-        for (facts, _), own in zip(vocoders, factors, strict=True)
+        for i, (facts, _) in enumerate(vocoders)
     ]
 
 
 def _table(rows: Sequence[Row]) -> str:
-    """Markdown."""
+    """Markdown; seconds of the processor for each second of audio, and how they compare with those of base."""
     lines = [
-        "| package | version | parameters | computes | real-time factor (least - most) | time to that of base |",
-        "| --- | --- | ---: | --- | ---: | ---: |",
+        "| package | version | parameters | computes | real-time factor (least - most) | processor | to base |",
+        "| --- | --- | ---: | --- | ---: | ---: | ---: |",
     ]
     for row in rows:
-        factor = f"{row.real_time_factor:.3f} ({row.least:.3f} - {row.most:.3f})"
+        factor = f"{row.real_time_factor:.3f} ({row.least:.3f} - {row.most:.3f}) | {row.processor_factor:.3f}"
         size = f"{row.parameters / 1e6:.1f} M"
         lines.append(
-            f"| {row.package} | {row.version} | {size} | {row.computes} | {factor} | {row.ratio_to_base:.2f} |"
+            f"| {row.package} | {row.version} | {size} | {row.computes} | {factor} | {row.ratio_to_base:.3f} |"
         )
     return "\n".join(lines)
 

@@ -53,12 +53,13 @@ class Peer:
         self._said = said
         self.facts = Facts(**self._answer())
 
-    def time(self) -> float:
-        """The seconds that it takes now to make its audio. ConfigError if it fails."""
+    def time(self) -> tuple[float, float]:
+        """The seconds that it takes now to make its audio, and those of the processor. ConfigError if it fails."""
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # it has ended; the answer says why
             self._process.stdin.write(b"\n")
-        return self._answer()
+        seconds, of_processor = self._answer()
+        return seconds, of_processor
 
     def _answer(self) -> Any:
         assert self._process.stdout is not None

@@ -2,7 +2,8 @@
 
     python -I serve.py PEER.py SECONDS STEPS THREADS
 
-It answers with lines of JSON: what `build` of PEER.py says of itself, then the seconds of each call.
+It answers with lines of JSON: what `build` of PEER.py says of itself, then the seconds of each call, and those of the
+processor (all threads).
 """
 
 import json
@@ -23,9 +24,10 @@ def serve(peer: str, seconds: float, steps: int, threads: int) -> None:
         call()
         print(json.dumps(facts | {"torch": torch.__version__}), file=answers, flush=True)
         for _ in sys.stdin:
-            began = time.perf_counter()
+            began = time.perf_counter(), time.process_time()
             call()
-            print(json.dumps(time.perf_counter() - began), file=answers, flush=True)
+            ended = time.perf_counter(), time.process_time()
+            print(json.dumps([end - start for start, end in zip(began, ended, strict=True)]), file=answers, flush=True)
 
 
 if __name__ == "__main__":
