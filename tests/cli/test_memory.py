@@ -14,6 +14,7 @@ import json, resource, sys
 from pathlib import Path
 import torch
 from wavegrad.audio.mel_file import read_mel
+from wavegrad.cli.chunks import Chunks
 from wavegrad.cli.files import Job
 from wavegrad.cli.long_files import seconds_of, vocode_long
 from wavegrad.vocoder import Vocoder
@@ -21,8 +22,8 @@ from wavegrad.vocoder import Vocoder
 def peak_mb():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
-def stream(mel_chunks):
-    for chunk in mel_chunks:
+def stream(mel):
+    for chunk in Chunks().cut(mel):
         seen.append(chunk.shape[1])
         yield torch.zeros(1)
 

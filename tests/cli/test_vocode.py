@@ -152,6 +152,9 @@ def test_griffin_lim_is_the_models_unless_it_is_asked_for(run, model, short, tmp
         (("--sampler", "heun", "--variance", "beta"), "give one"),
         (("--sampler", "heun", "--eta", 1), "--eta is for ddim alone"),
         (("--variance", "learned", "--eta", 1), "--eta is for ddim alone"),
+        (("--lookahead-frames", 4, "--batch", 2), "--lookahead-frames streams file by file"),
+        (("--lookahead-frames", 4, "--sampler", "heun"), "--lookahead-frames streams file by file"),
+        (("--lookahead-frames", -1), "greater than or equal to 0"),
     ],
 )
 def test_mistakes_get_one_line_and_exit_code_2(run, model, short, tmp_path, monkeypatch, options, message):

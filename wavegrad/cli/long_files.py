@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from wavegrad.cli.files import MELS, Job
-from wavegrad.cli.synthesis import CHUNK_FRAMES
+from wavegrad.cli.files import MELS, Job, make_folder
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -55,7 +54,7 @@ def vocode_long(
     """Synthesise one file, and write it as far as it is done.
 
     Args:
-        stream: mel chunks to audio: `Vocoder.stream` with its options bound.
+        stream: mel, in pieces, to audio: `Synthesizer.stream`.
         on_audio: called with the seconds written so far.
 
     Returns:
@@ -71,9 +70,9 @@ def vocode_long(
     with _sigterm_interrupts(), warnings.catch_warnings():
         if source.check():
             warnings.simplefilter("ignore", MelWarning)  # of its chunks
-        job.target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(job.target)
         with AudioWriter(job.target, vocoder.sample_rate, subtype) as writer:
-            for waveform in stream(source.mel_chunks()):
+            for waveform in stream(source.mel()):
                 n_left = len(waveform) if source.n_samples is None else source.n_samples - writer.n_samples
                 writer.write(waveform[: max(0, n_left)])
                 on_audio(writer.n_samples / vocoder.sample_rate)
@@ -88,14 +87,13 @@ class _Source:
         self.vocoder = vocoder
         self.n_samples: int | None = None
 
-    def mel_chunks(self) -> "Iterator[Float[Tensor, 'n_mels frames']]":
+    def mel(self) -> "Iterator[Float[Tensor, 'n_mels frames']]":
         from wavegrad.audio.mel import MelSpectrogram
         from wavegrad.audio.mel_file import read_mel_blocks
         from wavegrad.audio.stream_mel import mel_blocks
 
         if self.path.suffix.lower() in MELS:
-            for block in read_mel_blocks(self.path, self.vocoder.n_mels):
-                yield from block.split(CHUNK_FRAMES, dim=1)
+            yield from read_mel_blocks(self.path, self.vocoder.n_mels)
         else:
             yield from mel_blocks(self._blocks(), MelSpectrogram(self.vocoder.mel_config))
 

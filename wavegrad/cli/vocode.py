@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from wavegrad.cli.chunks import Chunks
 from wavegrad.cli.files import AUDIO, MELS, plan, still_to_do
 from wavegrad.cli.options import Device, GriffinLim, Model, Seed, Threads, read_schedule, set_threads
-from wavegrad.cli.synthesis import Synthesis
+from wavegrad.cli.synthesizer import Synthesizer
 from wavegrad.cli.vocode_files import vocode_files
 from wavegrad.errors import ConfigError
 
@@ -53,6 +54,13 @@ def vocode(
     batch: Annotated[
         int, typer.Option(help="Files at once, of similar length: for a GPU. Each sounds as it does alone.", min=1)
     ] = 1,
+    lookahead_frames: Annotated[
+        int | None,
+        typer.Option(
+            help="Stream, and let audio wait for this many frames of mel at most: sooner, not as good.", min=0
+        ),
+    ] = None,
+    chunk_frames: Annotated[int, typer.Option(help="With --lookahead-frames: frames that come at a time.", min=1)] = 8,
     threads: Threads = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Do again what is done.")] = False,
 ) -> None:
@@ -80,7 +88,11 @@ def vocode(
     walk = _sampler(sampler, variance, eta, chosen.n_steps)
     if batch > 1 and not walk.is_local:
         raise ConfigError(f"--batch {batch}: {walk} looks at whole files; leave --batch out, or use another sampler")
-    vocode_files(jobs, Synthesis(vocoder, chosen, seed, walk, guidance, dtype, griffin_lim), subtype, batch)
+    chunks = Chunks() if lookahead_frames is None else Chunks(chunk_frames, lookahead_frames)
+    synthesizer = Synthesizer(vocoder, chosen, seed, walk, guidance, dtype, griffin_lim, chunks)
+    if lookahead_frames is not None and (batch > 1 or not synthesizer.can_stream):
+        raise ConfigError("--lookahead-frames streams file by file; leave --batch, --guidance and --sampler out")
+    vocode_files(jobs, synthesizer, subtype, batch)
 
 
 def _sampler(

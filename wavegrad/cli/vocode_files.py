@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Literal
 
 import typer
 
-from wavegrad.cli.files import MELS, Job, not_all_done
+from wavegrad.cli.files import MELS, Job, is_full_disk, make_folder, not_all_done
 from wavegrad.cli.long_files import Terminated, is_long, seconds_of, vocode_long
-from wavegrad.cli.synthesis import Synthesis
+from wavegrad.cli.synthesizer import Synthesizer
 from wavegrad.cli.together import Together, groups_of_similar_length
-from wavegrad.errors import WavegradError
+from wavegrad.errors import AudioError, WavegradError
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -27,17 +27,22 @@ if TYPE_CHECKING:
 Subtype = Literal["PCM_16", "PCM_24", "FLOAT"]
 
 
-def vocode_files(jobs: Sequence[Job], synthesis: Synthesis, subtype: Subtype, batch: int) -> None:
+def vocode_files(jobs: Sequence[Job], synthesizer: Synthesizer, subtype: Subtype, batch: int) -> None:
     """Work off the jobs under a progress bar, then say how it went.
 
     Args:
         batch: files at once, of those that are not streamed.
+
+    Raises:
+        AudioError: the disk is full.
+        typer.Exit: files failed, each with a line of its own; or an interruption.
     """
     from tqdm import tqdm
 
     made: list[Made] = []
-    with tqdm(total=len(jobs) * synthesis.schedule.n_steps, unit="step", dynamic_ncols=True) as bar:
-        vocode_file = FileVocoder(jobs, synthesis, subtype, batch, bar)
+    full: WavegradError | None = None
+    with tqdm(total=len(jobs) * synthesizer.schedule.n_steps, unit="step", dynamic_ncols=True) as bar:
+        vocode_file = FileVocoder(jobs, synthesizer, subtype, batch, bar)
         for i, job in enumerate(jobs):
             bar.set_description(job.source.name)
             try:
@@ -47,9 +52,14 @@ def vocode_files(jobs: Sequence[Job], synthesis: Synthesis, subtype: Subtype, ba
                 for message in dict.fromkeys(str(warning.message) for warning in caught):
                     bar.write(f"{job.source}: {message}", file=sys.stderr)
             except WavegradError as error:
+                if is_full_disk(error):
+                    full = error
+                    break
                 bar.write(f"{job.source}: {error}", file=sys.stderr)
-                bar.n = (i + 1) * synthesis.schedule.n_steps
-    typer.echo(_summary(made, synthesis.vocoder.sample_rate))
+                bar.n = (i + 1) * synthesizer.schedule.n_steps
+    typer.echo(_summary(made, synthesizer.vocoder.sample_rate))
+    if full is not None:
+        raise AudioError(f"{full}; free some space: what is done stays, and the same command goes on") from full
     not_all_done(len(jobs) - len(made))
 
 
@@ -78,16 +88,16 @@ class FileVocoder:
         bar: has `n_steps` for each job.
     """
 
-    def __init__(self, jobs: Sequence[Job], synthesis: Synthesis, subtype: Subtype, batch: int, bar: "tqdm[None]"):
-        self._synthesis = synthesis
+    def __init__(self, jobs: Sequence[Job], synthesizer: Synthesizer, subtype: Subtype, batch: int, bar: "tqdm[None]"):
+        self._synthesizer = synthesizer
         self._subtype: Subtype = subtype
         self._bar = bar
-        self._n_steps = synthesis.schedule.n_steps
-        self._length = cache(partial(seconds_of, vocoder=synthesis.vocoder))
+        self._n_steps = synthesizer.schedule.n_steps
+        self._length = cache(partial(seconds_of, vocoder=synthesizer.vocoder))
         self._together: Together | None = None
         if batch > 1:
             groups = groups_of_similar_length([j for j in jobs if not self._is_streamed(j)], self._length, batch)
-            self._together = Together(groups, partial(_mel_of, vocoder=synthesis.vocoder), synthesis.several)
+            self._together = Together(groups, partial(_mel_of, vocoder=synthesizer.vocoder), synthesizer.several)
 
     def __call__(self, job: Job) -> Made:
         """Write the file of a job.
@@ -101,14 +111,15 @@ class FileVocoder:
         return self._alone(job) if self._together is None else self._in_a_group(job, self._together)
 
     def _is_streamed(self, job: Job) -> bool:
-        return self._synthesis.can_stream and is_long(self._length(job.source))
+        is_bounded = self._synthesizer.chunks.lookahead_frames is not None
+        return self._synthesizer.can_stream and (is_bounded or is_long(self._length(job.source)))
 
     def _alone(self, job: Job) -> Made:
-        mel, n_samples = _mel_of(job.source, self._synthesis.vocoder)
-        step_by_step = self._synthesis.vocoder.device.type == "cpu"  # a GPU does all steps at once
+        mel, n_samples = _mel_of(job.source, self._synthesizer.vocoder)
+        step_by_step = self._synthesizer.vocoder.device.type == "cpu"  # a GPU does all steps at once
         n_before = self._bar.n
         began = time.perf_counter()
-        waveform = self._synthesis.one(mel, n_samples, self._advance if step_by_step else None)
+        waveform = self._synthesizer.one(mel, n_samples, self._advance if step_by_step else None)
         seconds = time.perf_counter() - began
         self._advance(n_before + self._n_steps - self._bar.n)
         return self._write(job, waveform, seconds)
@@ -131,7 +142,7 @@ class FileVocoder:
 
         began = time.perf_counter()
         try:
-            n_samples = vocode_long(job, self._synthesis.vocoder, self._synthesis.stream, self._subtype, show)
+            n_samples = vocode_long(job, self._synthesizer.vocoder, self._synthesizer.stream, self._subtype, show)
         except KeyboardInterrupt as interrupt:
             self._bar.write(_interrupted(job, seconds_done), file=sys.stderr)
             raise typer.Exit(143 if isinstance(interrupt, Terminated) else 130) from None
@@ -144,8 +155,8 @@ class FileVocoder:
     def _write(self, job: Job, waveform: "Float[Tensor, ' time']", seconds: float) -> Made:
         from wavegrad.audio.io import write_audio
 
-        job.target.parent.mkdir(parents=True, exist_ok=True)
-        write_audio(job.target, waveform, self._synthesis.vocoder.sample_rate, self._subtype)
+        make_folder(job.target)
+        write_audio(job.target, waveform, self._synthesizer.vocoder.sample_rate, self._subtype)
         return Made(len(waveform), seconds)
 
 

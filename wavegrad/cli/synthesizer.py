@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from wavegrad.cli.chunks import Chunks
 from wavegrad.errors import AudioError
 
 if TYPE_CHECKING:
@@ -15,12 +16,9 @@ if TYPE_CHECKING:
     from wavegrad.diffusion.schedule import NoiseSchedule
     from wavegrad.vocoder import Vocoder
 
-CHUNK_FRAMES = 64
-"""Of a mel, that are streamed at once."""
-
 
 @dataclass(frozen=True)
-class Synthesis:
+class Synthesizer:
     """A vocoder with all that is the same for every file: mels to audio, in three ways that sound the same."""
 
     vocoder: "Vocoder"
@@ -30,6 +28,8 @@ class Synthesis:
     guidance: float
     precision: Literal["float32", "bfloat16", "float16"]
     griffin_lim: int | None
+    chunks: Chunks = Chunks()
+    """Of a stream."""
 
     @property
     def can_stream(self) -> bool:
@@ -92,7 +92,7 @@ class Synthesis:
                 raise
         return [self.one(mel, None, None) for mel in mels]
 
-    def stream(self, mel_chunks: "Iterable[Float[Tensor, 'n_mels _']]") -> "Iterator[Float[Tensor, ' _']]":
+    def stream(self, mel: "Iterable[Float[Tensor, 'n_mels _']]") -> "Iterator[Float[Tensor, ' _']]":
         """A mel that comes in pieces, in memory that does not grow with it; where `can_stream`.
 
         Raises:
@@ -102,12 +102,13 @@ class Synthesis:
 
         try:
             yield from self.vocoder.stream(
-                mel_chunks,
+                self.chunks.cut(mel),
                 self.schedule,
                 self.seed,
                 sampler=self.sampler,
                 precision=self.precision,
                 griffin_lim=self.griffin_lim,
+                lookahead_frames=self.chunks.lookahead_frames,
             )
         except (MemoryError, RuntimeError) as error:
             if not is_of_memory(error):
@@ -125,4 +126,4 @@ class Synthesis:
             cause = "guidance" if self.guidance else self.sampler
             raise AudioError(f"{shortage}, and {cause} cannot be streamed; cut the file, or leave that option out")
         warnings.warn(f"{shortage}: made as a stream", MemoryWarning, stacklevel=3)
-        return torch.cat([waveform.cpu() for waveform in self.stream(mel.split(CHUNK_FRAMES, dim=1))])
+        return torch.cat([waveform.cpu() for waveform in self.stream([mel])])
