@@ -34,6 +34,7 @@ LAYERS: dict[str, set[str]] = {
     "clip_likelihood": {"vocoder", *VOCODER},
     "evaluation": {"audio", *BASICS},
     "corpora": {"audio", *BASICS},
+    "peers": {"errors"},
     "training": {"vocoder", "evaluation", *VOCODER},
     "search": {"vocoder", "evaluation", *VOCODER},
     "cli": {EVERYTHING},

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from wavegrad.audio import MEL_PRESETS, MelSpectrogram, mel_preset
-from wavegrad.audio.mel_check import MelWarning, check_mel, units_per_db
+from wavegrad.audio.mel_check import MelWarning, check_mel, check_mel_blocks, units_per_db
 from wavegrad.errors import AudioError
 
 RATE = 24000
@@ -127,3 +127,32 @@ def test_units_per_db(preset: str) -> None:
     quiet, loud = (MelSpectrogram(config)(level * NOISE[None]) for level in (0.05, 0.05 * 10**0.05))
     inside = (quiet > config.minimum) & (loud < config.maximum_plausible)
     torch.testing.assert_close((loud - quiet)[inside].mean().item(), units_per_db(config), rtol=1e-3, atol=0)
+
+
+@pytest.mark.parametrize("n_frames", [1, 7, 80])
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda mel: mel, id="nothing"),
+        pytest.param(lambda mel: mel * 20 / math.log(10), id="refused"),
+        pytest.param(lambda mel: mel + 3.5, id="loud"),
+        pytest.param(lambda mel: mel * 0.1, id="flat"),
+        pytest.param(lambda mel: mel.where(torch.arange(80) != 77, math.nan), id="not finite"),
+        pytest.param(lambda mel: mel[:, :0], id="empty"),
+    ],
+)
+def test_a_mel_in_pieces_is_judged_as_a_whole(change: Callable[[Tensor], Tensor], n_frames: int) -> None:
+    """Pieces of 7 frames of any mel would be too short to be called flat, a quiet piece of a loud one is not flat."""
+    mel = change(speech_like()[0])
+
+    def judged(check: Callable[[], None]) -> str:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                check()
+            except AudioError as error:
+                return str(error).split("not finite; ")[-1]
+        return " ".join(str(warning.message) for warning in caught)
+
+    pieces = [mel] if mel.shape[1] == 0 else mel.split(n_frames, dim=1)
+    assert judged(lambda: check_mel_blocks(pieces, CONFIG)) == judged(lambda: check_mel(mel, CONFIG))

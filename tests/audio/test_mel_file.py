@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from wavegrad.audio.mel_file import read_mel, write_mel
+from wavegrad.audio.mel_file import BLOCK_FRAMES, count_frames, read_mel, read_mel_blocks, write_mel
 from wavegrad.errors import AudioError
 
 
@@ -64,6 +64,43 @@ def test_an_array_that_is_no_mel_is_refused(tmp_path, array, message):
     np.save(tmp_path / "m.npy", array)
     with pytest.raises(AudioError, match=message):
         read_mel(tmp_path / "m.npy", 128)
+    with pytest.raises(AudioError, match=message):
+        list(read_mel_blocks(tmp_path / "m.npy", 128))
+
+
+def test_an_archive_of_arrays_is_no_mel(tmp_path):
+    with (tmp_path / "m.npy").open("wb") as file:
+        np.savez(file, mel=np.zeros((128, 5), np.float32))
+    with pytest.raises(AudioError, match="NpzFile"):
+        read_mel(tmp_path / "m.npy", 128)
+
+
+LONG = np.random.default_rng(0).standard_normal((3, 2 * BLOCK_FRAMES + 7))
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        pytest.param(LONG.astype(np.float32), id="float32"),
+        pytest.param(LONG.astype(np.float16), id="float16"),
+        pytest.param(LONG, id="float64"),
+        pytest.param(np.asfortranarray(LONG), id="columns first"),
+        pytest.param(LONG[None], id="a batch of one"),
+        pytest.param((8 * LONG).astype(np.int16), id="whole numbers"),
+        pytest.param(LONG[:, :0], id="empty"),
+        pytest.param(LONG[:, :BLOCK_FRAMES], id="one block"),
+    ],
+)
+def test_the_blocks_together_are_the_mel(tmp_path, array):
+    np.save(tmp_path / "m.npy", array)
+    torch.save(torch.from_numpy(array), tmp_path / "m.pt")
+    for name in ("m.npy", "m.pt"):
+        mel, blocks = read_mel(tmp_path / name, 3), list(read_mel_blocks(tmp_path / name, 3))
+        assert mel.dtype == torch.float32
+        assert torch.equal(mel, torch.from_numpy(array).reshape(3, -1).float())
+        assert torch.equal(torch.cat([torch.empty(3, 0), *blocks], dim=1), mel)
+        assert all(0 < block.shape[1] <= BLOCK_FRAMES for block in blocks)
+        assert count_frames(tmp_path / name, 3) == mel.shape[1]
 
 
 def test_a_mel_that_cannot_be_written_whole_leaves_nothing(tmp_path, monkeypatch):

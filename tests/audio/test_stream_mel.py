@@ -1,6 +1,7 @@
 """Mels, files and their writing block by block: the same as at once."""
 
 import itertools
+import os
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -134,3 +135,34 @@ def test_an_interruption_keeps_what_there_is_and_an_error_keeps_the_old(tmp_path
 def test_targets_that_cannot_be(tmp_path: Path, name: str, subtype: str, message: str) -> None:
     with warnings.catch_warnings(), pytest.raises(AudioError, match=message):
         AudioWriter(tmp_path / name, 24000, subtype)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+@pytest.mark.parametrize("name", ["a.wav", "a.flac"])
+def test_a_full_disk_is_said_and_keeps_the_old_file(tmp_path: Path, name: str) -> None:
+    write_audio(tmp_path / name, noise(10), 24000)
+    (tmp_path / f".{name}.{os.getpid()}.tmp").symlink_to("/dev/full")
+    with pytest.raises(AudioError, match="cannot be written: No space left on device") as caught:
+        write_all(tmp_path / name, [noise(300)])
+    assert isinstance(caught.value.__cause__, OSError)
+    assert soundfile.info(tmp_path / name).frames == 10
+    assert [p.name for p in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.flac"])
+@pytest.mark.parametrize("n_missing", [1, 100, 3000])
+def test_wherever_the_room_ends_the_old_file_stays(tmp_path: Path, name: str, n_missing: int) -> None:
+    """A FLAC file lost its last frame without an error."""
+    resource = pytest.importorskip("resource")
+    write_all(tmp_path / name, [noise(20_000)])
+    size = (tmp_path / name).stat().st_size
+    write_audio(tmp_path / name, noise(10), 24000)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size - n_missing, limits[1]))
+        with pytest.raises(AudioError, match="cannot be written: File too large"):
+            write_all(tmp_path / name, [noise(20_000)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert soundfile.info(tmp_path / name).frames == 10
+    assert [p.name for p in tmp_path.iterdir()] == [name]

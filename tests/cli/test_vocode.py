@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import torch
 
 from tests.cli.conftest import SPEECH
 from wavegrad.diffusion import NoiseSchedule
+from wavegrad.vocoder import Vocoder
 
 
 @pytest.fixture
@@ -117,6 +119,22 @@ def test_samplers_by_name_and_option(run, model, short, tmp_path):
     assert a == b != c == d
 
 
+def test_griffin_lim_is_the_models_unless_it_is_asked_for(run, model, short, tmp_path):
+    other = replace(Vocoder.from_pretrained(model), griffin_lim=3)
+    other.save_pretrained(tmp_path / "other")
+    for name, options in {
+        "plain": ("--model", model),
+        "asked": ("--model", model, "--griffin-lim", 3),
+        "models": ("--model", tmp_path / "other"),
+        "none": ("--model", tmp_path / "other", "--griffin-lim", 0),
+    }.items():
+        assert run("vocode", short, "--out", tmp_path / f"{name}.wav", *options).code == 0
+    plain, asked, models, none = (
+        (tmp_path / f"{name}.wav").read_bytes() for name in ("plain", "asked", "models", "none")
+    )
+    assert plain == none != asked == models
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -134,6 +152,9 @@ def test_samplers_by_name_and_option(run, model, short, tmp_path):
         (("--sampler", "heun", "--variance", "beta"), "give one"),
         (("--sampler", "heun", "--eta", 1), "--eta is for ddim alone"),
         (("--variance", "learned", "--eta", 1), "--eta is for ddim alone"),
+        (("--lookahead-frames", 4, "--batch", 2), "--lookahead-frames streams file by file"),
+        (("--lookahead-frames", 4, "--sampler", "heun"), "--lookahead-frames streams file by file"),
+        (("--lookahead-frames", -1), "greater than or equal to 0"),
     ],
 )
 def test_mistakes_get_one_line_and_exit_code_2(run, model, short, tmp_path, monkeypatch, options, message):
@@ -170,7 +191,7 @@ def test_mels_of_a_preset(run, short, tmp_path):
 
 
 def test_files_together_sound_as_they_do_alone(run, model, tmp_path):
-    """Groups of similar length, one of them with a file that cannot be read and one with a mel that is doubtful."""
+    """Groups of similar length, with a file that cannot be read, a mel that is none, and one that is doubtful."""
     folder = tmp_path / "in"
     folder.mkdir()
     generator = np.random.default_rng(0)
@@ -178,6 +199,8 @@ def test_files_together_sound_as_they_do_alone(run, model, tmp_path):
         soundfile.write(folder / f"{name}.wav", 0.1 * generator.standard_normal(n_samples), 24000)
     (folder / "broken.wav").write_bytes(b"no audio")
     np.save(folder / "flat.npy", np.full((128, 21), -6.0, np.float32))
+    np.save(folder / "nan.npy", np.full((128, 20), np.nan, np.float32))
+    soundfile.write(folder / "f.wav", 0.1 * generator.standard_normal(7000), 24000)
     alone = run("vocode", folder, "-o", tmp_path / "1", "--model", model, "--subtype", "FLOAT", "--seed", 3)
     together = run(
         *("vocode", folder, "-o", tmp_path / "3", "--model", model, "--subtype", "FLOAT", "--seed", 3, "--batch", 3)
@@ -185,14 +208,14 @@ def test_files_together_sound_as_they_do_alone(run, model, tmp_path):
     assert alone.code == together.code == 2
     names = sorted(path.name for path in (tmp_path / "1").iterdir())
     assert names == sorted(path.name for path in (tmp_path / "3").iterdir())
-    assert names == ["a.wav", "b.wav", "c.wav", "d.wav", "e.wav", "flat.wav"]
+    assert names == ["a.wav", "b.wav", "c.wav", "d.wav", "e.wav", "f.wav", "flat.wav"]
     for name in names:
         one, other = (soundfile.read(tmp_path / folder / name)[0] for folder in ("1", "3"))
         assert one.shape == other.shape
         assert np.linalg.norm(one - other) < 1e-5 * np.linalg.norm(one)
     for result in (alone, together):
         lines = [line.split(": ")[0] for line in result.err.splitlines() if line.startswith(str(folder))]
-        assert lines == [str(folder / "broken.wav"), str(folder / "flat.npy")]
+        assert lines == [str(folder / name) for name in ("broken.wav", "flat.npy", "nan.npy")]
 
 
 def test_a_sampler_of_whole_files_takes_them_one_by_one(run, model, tmp_path):

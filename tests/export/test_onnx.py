@@ -1,5 +1,8 @@
 """Exported models against the vocoder they come from, in onnxruntime."""
 
+import json
+import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import onnxruntime
@@ -10,8 +13,8 @@ from torch import Tensor
 from tests.inference.conftest import random_network
 from wavegrad.audio import mel_preset
 from wavegrad.audio.mel import MelConfig
-from wavegrad.audio.prior import PriorConfig
-from wavegrad.diffusion import SeededNoise
+from wavegrad.audio.prior import PriorConfig, prior_gains
+from wavegrad.diffusion import NoiseSchedule, SeededNoise
 from wavegrad.export.onnx import network_step, sampler
 from wavegrad.network import network_preset
 from wavegrad.vocoder import Vocoder
@@ -83,9 +86,75 @@ def test_the_whole_sampler_makes_the_vocoders_audio(prior: str, preset: str) -> 
         assert (found - expected).norm() / expected.norm() < 1e-4
 
 
-def test_what_the_file_says_about_itself() -> None:
-    about = session(sampler(vocoder("spectral"), 3)).get_modelmeta().custom_metadata_map
-    assert (about["sample_rate"], about["hop_length"], about["n_steps"]) == ("24000", "300", "3")
+def whole(
+    made_for: Vocoder, mel: Tensor, schedule: NoiseSchedule | str | int | None
+) -> tuple[onnxruntime.InferenceSession, Tensor, Tensor]:
+    """The exported sampler, its audio, and the vocoder's."""
+    n_steps = made_for.find_schedule(schedule).n_steps
+    seeded = SeededNoise(range(len(mel)))
+    noise = torch.stack([seeded(n, mel.shape[2] * made_for.hop_length) for n in range(n_steps, 0, -1)])
+    model = session(sampler(made_for, schedule))
+    return model, run(model, mel=mel, noise=noise), made_for(mel, schedule, 0, sampler="ancestral")
+
+
+def test_silence_and_a_full_tone_each_for_itself() -> None:
+    """Gains at their floor, and above 1; the error is relative to each item, lest the loud hide the quiet."""
+    made_for = replace(vocoder("spectral"), prior=PriorConfig("spectral", floor=1e-3))
+    noise = torch.randn(5 * 300, generator=torch.Generator().manual_seed(0))
+    tone = torch.sin(2 * math.pi * 1000 * torch.arange(5 * 300) / 24000)
+    mel = made_for.mel(torch.stack([1e-6 * noise, tone, 0.1 * noise]))
+    gains = prior_gains(mel, made_for.mel_config, made_for.prior)
+    assert gains is not None
+    assert gains.min() >= 1e-3 * (1 - 1e-6)
+    assert gains[0].max() < 1.1e-3
+    assert gains[1].max() > 2
+    _, found, expected = whole(made_for, mel, 2)
+    assert ((found - expected).norm(dim=1) / expected.norm(dim=1)).max() < 1e-4
+
+
+@pytest.mark.parametrize(
+    "schedule", [None, "one", NoiseSchedule.log_snr(2, 30.0, -15.0)], ids=["default", "name", "own"]
+)
+def test_the_schedule_that_is_asked_for(schedule: NoiseSchedule | str | int | None) -> None:
+    known = {"one": NoiseSchedule.log_snr(1, 20.0, -20.0), "two": NoiseSchedule.log_snr(2, 25.0, -15.0)}
+    made_for = replace(vocoder(), schedules=known, default_schedule="two")
+    mel = speech_like_mel(made_for, 2, 3)
+    chosen = made_for.find_schedule(schedule)
+    model, found, expected = whole(made_for, mel, schedule)
+    assert (found - expected).norm() / expected.norm() < 1e-4
+    about = model.get_modelmeta().custom_metadata_map
+    assert (json.loads(about["schedule"]), about["n_steps"]) == (chosen.to_dict(), str(chosen.n_steps))
+
+
+@pytest.mark.parametrize("preset", ["wavegrad-24k", "hifigan-22k"])
+@pytest.mark.parametrize("write", [sampler, network_step], ids=["sampler", "step"])
+def test_what_the_file_says_about_itself(write: Callable[..., bytes], preset: str) -> None:
+    made_for = vocoder(mel=mel_preset(preset))
+    about = session(write(made_for, *((1,) if write is sampler else ()))).get_modelmeta().custom_metadata_map
+    assert about["format"] == "wavegrad-onnx-1"
+    assert int(about["sample_rate"]) == made_for.sample_rate
+    assert int(about["hop_length"]) == made_for.hop_length
+    assert MelConfig(**json.loads(about["mel"])) == made_for.mel_config
+
+
+def test_inputs_and_outputs_are_those_of_the_docstrings() -> None:
+    """Lengths with the same name are equal; of batch, frames and samples none is fixed."""
+
+    def ends(model: onnxruntime.InferenceSession) -> dict[str, list[int | str]]:
+        return {end.name: end.shape for end in (*model.get_inputs(), *model.get_outputs())}
+
+    mel = ["batch", 128, "frames"]
+    assert ends(session(network_step(vocoder()))) == {
+        "y": ["batch", "samples"],
+        "mel": mel,
+        "noise_level": ["batch"],
+        "noise": ["batch", "samples"],
+    }
+    assert ends(session(sampler(vocoder(), 1))) == {
+        "mel": mel,
+        "noise": [1, "batch", "samples"],
+        "audio": ["batch", "samples"],
+    }
 
 
 def test_weights_are_stored_once() -> None:

@@ -2,8 +2,10 @@
 
 import math
 import warnings
+from collections.abc import Iterable
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from wavegrad.audio.mel import MelConfig
@@ -41,14 +43,36 @@ def check_mel(mel: Tensor, config: MelConfig) -> None:
         MelWarning: values beyond those of the front-end, or without contrast.
     """
     _check_shape(mel, config)
+    _check_range(_range(mel, 0), mel.shape[-1], config)
+
+
+def check_mel_blocks(blocks: Iterable[Float[Tensor, "n_mels _"]], config: MelConfig) -> None:
+    """`check_mel` of a mel that comes in pieces: what is refused and warned about is the same."""
+    n_frames, low, high = 0, math.inf, -math.inf
+    for block in blocks:
+        _check_shape(block, config)
+        least, most = _range(block, n_frames)
+        n_frames, low, high = n_frames + block.shape[1], min(low, least), max(high, most)
+    if not n_frames:
+        raise AudioError(f"the mel is empty: {(config.n_mels, 0)}")
+    _check_range((low, high), n_frames, config)
+
+
+def _range(mel: Tensor, n_frames_before: int) -> tuple[float, float]:
+    """The least and the greatest value, all of which must be finite."""
     finite = torch.isfinite(mel)
     if not finite.all():
         where = tuple((~finite).nonzero()[0].tolist())
+        place = (*where[:-1], where[-1] + n_frames_before)
         raise AudioError(
             f"{int((~finite).sum())} of the {mel.numel()} mel values are not finite; "
-            f"the first is {mel[where].item()} at {where}"
+            f"the first is {mel[where].item()} at {place}"
         )
-    low, high = mel.min().item(), mel.max().item()
+    return mel.min().item(), mel.max().item()
+
+
+def _check_range(ends: tuple[float, float], n_frames: int, config: MelConfig) -> None:
+    low, high = ends
     per_db = units_per_db(config)
     outside_db = max(config.minimum - low, high - config.maximum_plausible) / per_db
     values = (
@@ -58,11 +82,11 @@ def check_mel(mel: Tensor, config: MelConfig) -> None:
     if outside_db > IMPOSSIBLE_DB:
         raise AudioError(f"{values}: this mel is in another convention; {HINT}")
     if outside_db > SUSPECT_DB:
-        warnings.warn(f"{values}: {outside_db:.0f} dB outside; {HINT}", MelWarning, stacklevel=3)
+        warnings.warn(f"{values}: {outside_db:.0f} dB outside; {HINT}", MelWarning, stacklevel=4)
     is_quiet = high - config.minimum < FLAT_DB * per_db
-    if high - low < FLAT_DB * per_db and mel.shape[-1] >= FLAT_FRAMES and not is_quiet:
+    if high - low < FLAT_DB * per_db and n_frames >= FLAT_FRAMES and not is_quiet:
         warnings.warn(
-            f"{values}: without contrast, as of a mel scaled in another way; {HINT}", MelWarning, stacklevel=3
+            f"{values}: without contrast, as of a mel scaled in another way; {HINT}", MelWarning, stacklevel=4
         )
 
 

@@ -1,7 +1,9 @@
 """Mel spectrograms in files."""
 
 import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -10,6 +12,11 @@ from torch import Tensor
 
 from wavegrad.errors import AudioError
 
+BLOCK_FRAMES = 1024
+"""Frames that `read_mel_blocks` reads at once."""
+
+T = TypeVar("T")
+
 
 def read_mel(path: Path, n_mels: int) -> Float[Tensor, "n_mels frames"]:
     """A mel of shape (n_mels, frames) or (1, n_mels, frames) from a .npy or .pt file; nothing in it is run.
@@ -17,40 +24,76 @@ def read_mel(path: Path, n_mels: int) -> Float[Tensor, "n_mels frames"]:
     Raises:
         AudioError: unreadable, of another shape (with a hint when time comes first), or no real numbers.
     """
-    mel = _read_tensor(path, f"({n_mels}, frames)")
-    shape = tuple(mel.shape)
-    if mel.dim() == 3 and mel.shape[0] == 1:
-        mel = mel[0]
-    if mel.dim() != 2 or mel.shape[0] != n_mels:
-        hint = "; time comes first in it: transpose it" if len(shape) > 1 and shape[-1] == n_mels else ""
-        raise AudioError(f"{path} has shape {shape}; ({n_mels}, frames) is expected{hint}")
-    return mel.float()
+    return _floats(path, _open_mel(path, n_mels))
+
+
+def read_mel_blocks(path: Path, n_mels: int) -> Iterator[Float[Tensor, "n_mels _"]]:
+    """What `read_mel` reads, in blocks of frames. Of a .npy file no more than a block is in memory; a .pt file is read
+    as a whole.
+
+    Raises:
+        AudioError: as `read_mel`, before the first block.
+    """
+    mel = _open_mel(path, n_mels)
+    for start in range(0, mel.shape[1], BLOCK_FRAMES):
+        if isinstance(mel, np.memmap):
+            mel = _open_mel(path, n_mels)  # what is read of a mapping stays in memory for as long as it is mapped
+        yield _floats(path, mel[:, start : start + BLOCK_FRAMES])
+
+
+def count_frames(path: Path, n_mels: int) -> int:
+    """The length of the mel that `read_mel` reads, from the header alone of a .npy file. AudioError as there."""
+    return _open_mel(path, n_mels).shape[1]
 
 
 def read_any_mel(path: Path) -> Float[Tensor, "rows columns"]:
     """A mel with any number of bands, either axis first; otherwise as `read_mel`."""
-    mel = _read_tensor(path, "(n_mels, frames)")
-    if mel.dim() == 3 and mel.shape[0] == 1:
-        mel = mel[0]
-    if mel.dim() != 2 or mel.numel() == 0:
+    mel = _without_batch(_open(path, "(n_mels, frames)"))
+    if mel.ndim != 2 or 0 in mel.shape:
         raise AudioError(f"{path} has shape {tuple(mel.shape)}; (n_mels, frames) is expected")
-    return mel.float()
+    return _floats(path, mel)
 
 
-def _read_tensor(path: Path, expected: str) -> Tensor:
+def _open_mel(path: Path, n_mels: int) -> "np.ndarray | Tensor":
+    """`n_mels frames` of any kind of number; see `_open`."""
+    opened = _open(path, f"({n_mels}, frames)")
+    mel = _without_batch(opened)
+    if mel.ndim != 2 or mel.shape[0] != n_mels:
+        shape = tuple(opened.shape)
+        hint = "; time comes first in it: transpose it" if len(shape) > 1 and shape[-1] == n_mels else ""
+        raise AudioError(f"{path} has shape {shape}; ({n_mels}, frames) is expected{hint}")
+    return mel
+
+
+def _open(path: Path, expected: str) -> "np.ndarray | Tensor":
+    """A mapped array, of which nothing is in memory yet, or a tensor."""
+    if path.suffix.lower() == ".npy":
+        mel = _attempt(path, lambda: np.load(path, mmap_mode="r", allow_pickle=False))
+    else:
+        mel = _attempt(path, lambda: torch.load(path, map_location="cpu", weights_only=True))
+    if not isinstance(mel, Tensor | np.ndarray):
+        raise AudioError(f"{path} holds a {type(mel).__name__}; a tensor of shape {expected} is expected")
+    return mel
+
+
+def _without_batch(mel: "np.ndarray | Tensor") -> "np.ndarray | Tensor":
+    return mel[0] if mel.ndim == 3 and mel.shape[0] == 1 else mel
+
+
+def _floats(path: Path, mel: "np.ndarray | Tensor") -> Tensor:
+    """Read now what was mapped."""
+    values = mel if isinstance(mel, Tensor) else _attempt(path, lambda: torch.from_numpy(np.array(mel)))
+    if values.is_complex():
+        raise AudioError(f"{path} holds complex numbers; a mel has real ones")
+    return values.float()
+
+
+def _attempt(path: Path, read: Callable[[], T]) -> T:
     try:
-        if path.suffix.lower() == ".npy":
-            mel = torch.from_numpy(np.load(path, allow_pickle=False))
-        else:
-            mel = torch.load(path, map_location="cpu", weights_only=True)
+        return read()
     except Exception as error:  # a damaged pickle raises whatever its bytes happen to spell
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise AudioError(f"{path} cannot be read as a mel spectrogram: {reason}") from error
-    if not isinstance(mel, Tensor):
-        raise AudioError(f"{path} holds a {type(mel).__name__}; a tensor of shape {expected} is expected")
-    if mel.is_complex():
-        raise AudioError(f"{path} holds complex numbers; a mel has real ones")
-    return mel
 
 
 def write_mel(path: Path, mel: Float[Tensor, "n_mels frames"]) -> None:

@@ -1,5 +1,6 @@
 """Audio files written block by block."""
 
+import errno
 import os
 import warnings
 from pathlib import Path
@@ -47,7 +48,9 @@ class AudioWriter:
         try:
             self._file = soundfile.SoundFile(str(self._temporary), "w", sample_rate, 1, subtype, format=self._format)
         except soundfile.LibsndfileError as error:
-            raise self._unwritable(error) from error
+            cause = _reason(self._temporary) or error
+            self._temporary.unlink(missing_ok=True)
+            raise self._unwritable(cause) from cause
 
     def write(self, waveform: Float[Tensor, " time"]) -> None:
         """Append samples."""
@@ -60,7 +63,8 @@ class AudioWriter:
         try:
             self._file.write(quantised(samples, self.subtype))
         except soundfile.LibsndfileError as error:
-            raise self._unwritable(error) from error
+            cause = _reason(self._temporary) or error
+            raise self._unwritable(cause) from cause
         self.n_samples += len(samples)
 
     def __enter__(self) -> "AudioWriter":
@@ -72,9 +76,11 @@ class AudioWriter:
         try:
             self._file.close()
             if kind is None or (self.n_samples and not issubclass(kind, Exception)):
+                self._check_whole()
                 os.replace(self._temporary, self.path)
         except (soundfile.LibsndfileError, OSError) as fault:
-            raise self._unwritable(fault) from fault
+            cause = fault if isinstance(fault, OSError) else _reason(self._temporary) or fault
+            raise self._unwritable(cause) from cause
         finally:
             self._temporary.unlink(missing_ok=True)
         if kind is None and self.n_clipped:
@@ -85,6 +91,22 @@ class AudioWriter:
                 stacklevel=2,
             )
 
-    def _unwritable(self, error: soundfile.LibsndfileError | OSError) -> AudioError:
-        reason = error.strerror if isinstance(error, OSError) else error.error_string
+    def _check_whole(self) -> None:
+        """libsndfile does not notice that the last frame of a FLAC file could not be written."""
+        if soundfile.info(str(self._temporary)).frames != self.n_samples:
+            raise _reason(self._temporary) or OSError(errno.EIO, "its end is missing")
+
+    def _unwritable(self, cause: soundfile.LibsndfileError | OSError) -> AudioError:
+        reason = cause.strerror if isinstance(cause, OSError) else cause.error_string
         return AudioError(f"{self.path}: cannot be written: {reason}")
+
+
+def _reason(path: Path) -> OSError | None:
+    """Why a file cannot grow, which libsndfile does not tell; None if it can. (Given a Python file, libsndfile would
+    lose a Ctrl-C in its methods.)"""
+    try:
+        with path.open("ab", buffering=0) as file:
+            file.write(bytes(2**16))
+    except OSError as fault:
+        return fault
+    return None

@@ -1,11 +1,12 @@
 """Which files a command reads and writes."""
 
+import errno
 import glob
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from wavegrad.errors import ConfigError
+from wavegrad.errors import AudioError, ConfigError
 
 AUDIO = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64")
 MELS = (".npy", ".pt")
@@ -112,6 +113,21 @@ def still_to_do(jobs: list[Job], overwrite: bool) -> list[Job]:
     if len(left) < len(jobs):
         typer.echo(f"{len(jobs) - len(left)} of {len(jobs)} done before, skipped (--overwrite does them again)")
     return left
+
+
+def make_folder(target: Path) -> None:
+    """The folder of a file, with those above it; AudioError where it cannot be made."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AudioError(f"{target}: cannot be written: {error.strerror}") from error
+
+
+def is_full_disk(error: BaseException | None) -> bool:
+    """Whether this, or what caused it, is that there is no room left: the next file would meet it too."""
+    while error is not None and not isinstance(error, OSError):
+        error = error.__cause__
+    return error is not None and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def not_all_done(failures: int) -> None:

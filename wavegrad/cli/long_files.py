@@ -3,11 +3,12 @@
 import contextlib
 import signal
 import threading
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from wavegrad.cli.files import MELS, Job
+from wavegrad.cli.files import MELS, Job, make_folder
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -29,14 +30,14 @@ def is_long(seconds: float) -> bool:
 
 
 def seconds_of(path: Path, vocoder: "Vocoder") -> float:
-    """The length of a file of audio or mel, which is read for it; 0 for one that cannot be, and will be reported."""
+    """The length of a file of audio or mel, from its header; 0 for one that cannot be read, and will be reported."""
     from wavegrad.audio.io import audio_info
-    from wavegrad.audio.mel_file import read_mel
+    from wavegrad.audio.mel_file import count_frames
     from wavegrad.errors import AudioError
 
     try:
         if path.suffix.lower() in MELS:
-            return read_mel(path, vocoder.n_mels).shape[1] * vocoder.hop_length / vocoder.sample_rate
+            return count_frames(path, vocoder.n_mels) * vocoder.hop_length / vocoder.sample_rate
         info = audio_info(path)
         return info.n_samples / info.sample_rate
     except AudioError:
@@ -53,7 +54,7 @@ def vocode_long(
     """Synthesise one file, and write it as far as it is done.
 
     Args:
-        stream: mel chunks to audio: `Vocoder.stream` with its options bound.
+        stream: mel, in pieces, to audio: `Synthesizer.stream`.
         on_audio: called with the seconds written so far.
 
     Returns:
@@ -62,16 +63,20 @@ def vocode_long(
     Raises:
         KeyboardInterrupt: it was interrupted; the target is a valid file and holds what was done.
     """
+    from wavegrad.audio.mel_check import MelWarning
     from wavegrad.audio.writer import AudioWriter
 
-    job.target.parent.mkdir(parents=True, exist_ok=True)
     source = _Source(job.source, vocoder)
-    with _sigterm_interrupts(), AudioWriter(job.target, vocoder.sample_rate, subtype) as writer:
-        for waveform in stream(source.mel_chunks()):
-            n_left = len(waveform) if source.n_samples is None else source.n_samples - writer.n_samples
-            writer.write(waveform[: max(0, n_left)])
-            on_audio(writer.n_samples / vocoder.sample_rate)
-        return writer.n_samples
+    with _sigterm_interrupts(), warnings.catch_warnings():
+        if source.check():
+            warnings.simplefilter("ignore", MelWarning)  # of its chunks
+        make_folder(job.target)
+        with AudioWriter(job.target, vocoder.sample_rate, subtype) as writer:
+            for waveform in stream(source.mel()):
+                n_left = len(waveform) if source.n_samples is None else source.n_samples - writer.n_samples
+                writer.write(waveform[: max(0, n_left)])
+                on_audio(writer.n_samples / vocoder.sample_rate)
+            return writer.n_samples
 
 
 class _Source:
@@ -82,15 +87,25 @@ class _Source:
         self.vocoder = vocoder
         self.n_samples: int | None = None
 
-    def mel_chunks(self) -> "Iterator[Float[Tensor, 'n_mels frames']]":
+    def mel(self) -> "Iterator[Float[Tensor, 'n_mels frames']]":
         from wavegrad.audio.mel import MelSpectrogram
-        from wavegrad.audio.mel_file import read_mel
+        from wavegrad.audio.mel_file import read_mel_blocks
         from wavegrad.audio.stream_mel import mel_blocks
 
         if self.path.suffix.lower() in MELS:
-            yield from read_mel(self.path, self.vocoder.n_mels).split(64, dim=1)
+            yield from read_mel_blocks(self.path, self.vocoder.n_mels)
         else:
             yield from mel_blocks(self._blocks(), MelSpectrogram(self.vocoder.mel_config))
+
+    def check(self) -> bool:
+        """Look through a file of mel, lest a fault near its end be met after hours; False for audio."""
+        from wavegrad.audio.mel_check import check_mel_blocks
+        from wavegrad.audio.mel_file import read_mel_blocks
+
+        is_mel = self.path.suffix.lower() in MELS
+        if is_mel:
+            check_mel_blocks(read_mel_blocks(self.path, self.vocoder.n_mels), self.vocoder.mel_config)
+        return is_mel
 
     def _blocks(self) -> "Iterator[Float[Tensor, ' time']]":
         from wavegrad.audio.blocks import read_blocks

@@ -1,6 +1,5 @@
 """The command `wavegrad`."""
 
-import errno
 import os
 import sys
 from typing import Annotated
@@ -8,10 +7,12 @@ from typing import Annotated
 import typer
 
 from wavegrad.cli.benchmark import benchmark
+from wavegrad.cli.benchmark_peers import benchmark_peers
 from wavegrad.cli.benchmark_train import benchmark_train
 from wavegrad.cli.compare_mels import compare_mels
 from wavegrad.cli.evaluate import evaluate
 from wavegrad.cli.export import export
+from wavegrad.cli.files import is_full_disk
 from wavegrad.cli.import_checkpoint import import_checkpoint
 from wavegrad.cli.likelihood import likelihood
 from wavegrad.cli.mel import mel
@@ -35,6 +36,7 @@ app.command("compare-mels", no_args_is_help=True)(compare_mels)
 app.command("search-schedule", no_args_is_help=True)(search_schedule)
 app.command("import-checkpoint", no_args_is_help=True)(import_checkpoint)
 benchmark.command("train", no_args_is_help=True)(benchmark_train)
+benchmark.command("peers", no_args_is_help=True)(benchmark_peers)
 app.add_typer(benchmark, name="benchmark")
 
 
@@ -56,17 +58,30 @@ def options(
 
 
 def main() -> None:
-    """Exit codes: 0 done, 2 the user's mistake or a full disk (one line, no traceback), 1 ours."""
+    """Exit codes: 0 done, 2 the user's mistake or a full disk (one line, no traceback), 1 ours; 141 as of any command
+    whose output nobody reads any more."""
     try:
         app()
     except WavegradError as error:
         print(f"wavegrad: error: {error}", file=sys.stderr)
         sys.exit(2)
-    except BrokenPipeError:  # whoever read the output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter would try again at its end
-        sys.exit(2)
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # typer has met it
+            _nobody_reads()
+        raise
+    except BrokenPipeError:
+        _nobody_reads()
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if not is_full_disk(error):
             raise
         print(f"wavegrad: error: {error.filename or 'output'}: {error.strerror}; free some space", file=sys.stderr)
         sys.exit(2)
+
+
+def _nobody_reads() -> None:
+    """End without a word, with the exit code of SIGPIPE."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.__stdout__, sys.__stderr__):
+        if stream is not None:
+            os.dup2(nowhere, stream.fileno())  # or the interpreter would try again at its end
+    sys.exit(128 + 13)

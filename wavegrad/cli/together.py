@@ -60,6 +60,8 @@ class Together:
 
     def _make(self, group: Sequence[Job]) -> None:
         """Skips files that cannot be read: they are reported in their turn."""
+        from wavegrad.audio.mel_check import MelWarning
+
         readable, mels = [], []
         for job in group:
             with warnings.catch_warnings(record=True) as caught, contextlib.suppress(WavegradError):
@@ -68,5 +70,8 @@ class Together:
                 readable.append((job, n_samples, caught))
                 mels.append(mel)
         if mels:
-            for (job, n_samples, caught), audio in zip(readable, self._synthesise(mels), strict=True):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", MelWarning)  # each was warned about when it was read
+                made = self._synthesise(mels)
+            for (job, n_samples, caught), audio in zip(readable, made, strict=True):
                 self._made[job] = audio[:n_samples], caught

@@ -2,6 +2,6 @@
 
 from wavegrad.inference.engine import Engine
 from wavegrad.inference.loop import sample_at_once
-from wavegrad.inference.memory import MemoryWarning, in_smaller_batches
+from wavegrad.inference.memory import MemoryWarning, give_back_memory, in_smaller_batches, is_of_memory
 
-__all__ = ["Engine", "MemoryWarning", "in_smaller_batches", "sample_at_once"]
+__all__ = ["Engine", "MemoryWarning", "give_back_memory", "in_smaller_batches", "is_of_memory", "sample_at_once"]

@@ -33,17 +33,25 @@ def in_smaller_batches(run: Callable[[list[int]], list[Result]], n_items: int) -
         try:
             results += run(items)
         except (MemoryError, RuntimeError) as error:
-            if len(items) == 1 or not _is_of_memory(error):
+            if len(items) == 1 or not is_of_memory(error):
                 raise
             size = len(items) // 2
         else:
             continue
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()  # outside the handler: the traceback holds the tensors of the failed attempt
+        give_back_memory()  # outside the handler: the traceback holds the tensors of the failed attempt
         warnings.warn(f"not enough memory for {len(items)} items at once: going on with {size}", MemoryWarning, 2)
     return results
 
 
-def _is_of_memory(error: BaseException) -> bool:
-    """PyTorch's CPU allocator raises a plain RuntimeError."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error)
+def give_back_memory() -> None:
+    """What PyTorch keeps of a GPU's memory and does not use."""
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def is_of_memory(error: BaseException) -> bool:
+    """Whether there was not enough memory: PyTorch's CPU allocator and CUDA's libraries raise plain RuntimeErrors."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    said = ("allocate memory", "out of memory", "ALLOC_FAILED")
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in said)
