@@ -25,27 +25,35 @@ def test_the_floors_are_those_of_the_default_model() -> None:
     )
 
 
-def test_the_default_model_is_as_good_as_recorded(vocoder: Vocoder) -> None:
-    assert shortfalls(figures(vocoder), FLOORS) == []
+def test_the_network_is_as_good_as_recorded(vocoder: Vocoder) -> None:
+    assert shortfalls(figures(vocoder), FLOORS["network"]) == []
+
+
+def test_what_a_user_hears_is_as_good_as_recorded(vocoder: Vocoder) -> None:
+    assert shortfalls(figures(vocoder, griffin_lim=None), FLOORS["default"]) == []
+
+
+def test_without_griffin_lim_what_a_user_hears_fails(vocoder: Vocoder) -> None:
+    assert len(shortfalls(figures(vocoder, 1), FLOORS["default"])) == len(KEYS)
 
 
 def test_without_c_5000_the_gate_fails(vocoder: Vocoder) -> None:
     """The network of WaveGrad is told C * sqrt(alpha_bar); without C all levels look alike to it."""
     network = WaveGrad(replace(vocoder.network.config, level_scale=1.0))
     network.load_state_dict(vocoder.network.state_dict())
-    assert shortfalls(figures(replace(vocoder, network=network)), FLOORS)
+    assert shortfalls(figures(replace(vocoder, network=network)), FLOORS["network"])
 
 
 @pytest.mark.filterwarnings("ignore::wavegrad.diffusion.schedule.ScheduleWarning")
 def test_with_a_bad_schedule_the_gate_fails(vocoder: Vocoder) -> None:
     """Six steps that end at sqrt(alpha_bar) = 0.96, while sampling starts from pure noise."""
-    assert shortfalls(figures(vocoder, named_schedule("public-6")), FLOORS)
+    assert shortfalls(figures(vocoder, named_schedule("public-6")), FLOORS["network"])
 
 
 def test_with_a_wrong_mel_floor_the_gate_fails(vocoder: Vocoder) -> None:
     """1e-3 instead of 1e-5: what is quieter than 60 dB below full scale gets 40 dB louder at most."""
     wrong = replace(vocoder, mel_config=replace(vocoder.mel_config, floor=1e-3))
-    assert shortfalls(figures(vocoder, mel_of=wrong), FLOORS)
+    assert shortfalls(figures(vocoder, mel_of=wrong), FLOORS["network"])
 
 
 def test_the_gate_compares_each_figure_in_its_direction() -> None:

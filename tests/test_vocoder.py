@@ -299,3 +299,43 @@ def test_new_vocoders_leave_less_noise_to_the_last_step_where_quiet_parts_are_no
     for kind, db in (("standard", 60.0), ("energy", 40.0), ("spectral", 40.0)):
         level = generic_schedule(6, PriorConfig(kind)).noise_levels[1].item()
         assert 10 * math.log10(level**2 / (1 - level**2)) == pytest.approx(db)
+
+
+def mel_distance(vocoder: Vocoder, audio: Tensor, mel: Tensor) -> float:
+    return (vocoder.mel(audio) - mel).abs().mean().item()
+
+
+def test_griffin_lim_brings_the_audio_to_the_mel(vocoder: Vocoder, mel: Tensor) -> None:
+    plain, brought = (vocoder(mel, 2, griffin_lim=n) for n in (0, 8))
+    assert brought.shape == plain.shape
+    assert mel_distance(vocoder, brought, mel) < 0.3 * mel_distance(vocoder, plain, mel)
+
+
+def test_griffin_lim_is_the_models_where_none_is_asked_for(vocoder: Vocoder, mel: Tensor) -> None:
+    other = replace(vocoder, griffin_lim=3)
+    for wanted, found in ((3, None), (0, 0), (1, 1)):
+        expected = vocoder(mel, 2, griffin_lim=wanted)
+        assert torch.equal(other(mel, 2, griffin_lim=found), expected)
+        assert torch.allclose(torch.stack(other.batch(list(mel), 2, griffin_lim=found)), expected, atol=1e-6)
+        streamed = torch.cat(list(other.stream([mel], 2, griffin_lim=found)), dim=1)
+        assert torch.allclose(streamed, expected, atol=1e-5)
+    waveform = noisy_speech(6 * HOP, 1)
+    assert torch.equal(other.resynthesize(waveform, 2), vocoder.resynthesize(waveform, 2, griffin_lim=3))
+    assert other.look_ahead(2).samples == vocoder.look_ahead(2, 3).samples > vocoder.look_ahead(2).samples
+
+
+def test_griffin_lim_treats_items_of_different_lengths_as_each_alone(vocoder: Vocoder, mel: Tensor) -> None:
+    mels = [mel[0], mel[1, :, :4]]
+    for one, made in zip(mels, vocoder.batch(mels, 2, [7, 8], griffin_lim=3), strict=True):
+        alone = vocoder(one, 2, 7 if one is mels[0] else 8, griffin_lim=3)
+        assert torch.allclose(made, alone, atol=1e-5)
+
+
+def test_griffin_lim_that_cannot_be(vocoder: Vocoder, mel: Tensor) -> None:
+    for call in (
+        lambda: vocoder(mel, 2, griffin_lim=-1),
+        lambda: next(vocoder.stream([mel], 2, griffin_lim=-1)),
+        lambda: replace(vocoder, griffin_lim=-1),
+    ):
+        with pytest.raises(ConfigError, match="griffin_lim is -1"):
+            call()

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from wavegrad.audio.consistency import MelConsistency
 from wavegrad.audio.mel import MelConfig
 from wavegrad.audio.mel_check import check_mel
 from wavegrad.audio.prior import PriorConfig, prior_gains
 from wavegrad.audio.stream_colour import StreamColour, n_coloured
+from wavegrad.audio.stream_consistency import StreamConsistency, last_sample_needed
 from wavegrad.device import Precision, autocast
 from wavegrad.errors import AudioError, ConfigError
-from wavegrad.inference.streaming import LinearStep, StreamSampler, inputs_needed
+from wavegrad.inference.streaming import LinearStep, Needed, StreamSampler, inputs_needed
 from wavegrad.network import WaveGrad, WaveGradConfig
 from wavegrad.pieces import Operator, Piece
 from wavegrad.shapes import Mel, Waveform
@@ -28,6 +30,8 @@ class StreamOptions:
 
     precision: Precision = "float32"
     """Of the network's arithmetic; the waveform being refined is float32 always."""
+    griffin_lim: int = 0
+    """Iterations of `MelConsistency` behind the sampler."""
     lookahead_frames: int | None = None
     """None: every sample waits until it is final. A number: after each chunk all but this many frames of what came are
     given, as they would be if the mel ended there. Less delay, more work, and a result that depends on the cuts."""
@@ -49,13 +53,21 @@ class LookAhead:
     """Frames that must have come before the first sample does."""
 
 
-def look_ahead(config: WaveGradConfig, prior: PriorConfig, n_steps: int) -> LookAhead:
-    """Computed from the receptive field of the network, the number of steps, and the fold of the prior's transform."""
+def look_ahead(
+    config: WaveGradConfig, mel_config: MelConfig, prior: PriorConfig, n_steps: int, griffin_lim: int = 0
+) -> LookAhead:
+    """Computed from the receptive field of the network, the number of steps, the fold of the prior's transform, and
+    the windows and the number of iterations of Griffin-Lim."""
     hop = config.hop_length
+
+    def needed(sample: int) -> Needed:
+        coloured = last_sample_needed(sample, mel_config, griffin_lim)
+        return inputs_needed(config, n_steps, _last_whitened(coloured, hop, prior))
+
     frame = range(2 * hop, 3 * hop)  # the folds at the outer ends differ
-    needs = [inputs_needed(config, n_steps, _last_whitened(sample, hop, prior)) for sample in frame]
+    needs = [needed(sample) for sample in frame]
     samples = max(need.sample - sample for sample, need in zip(frame, needs, strict=True))
-    first = inputs_needed(config, n_steps, _last_whitened(0, hop, prior))
+    first = needed(0)
     return LookAhead(samples, max(need.frame for need in needs) - 2, first.frame + 1)
 
 
@@ -97,6 +109,7 @@ class VocoderStream(Operator):
         self.n_given = 0
         self.sampler = StreamSampler(network, steps, seeds)
         self.colour = StreamColour(mel_config.hop_length)
+        self.consistency = StreamConsistency(MelConsistency(mel_config, options.griffin_lim).to(self.device))
 
     def push(self, mel: Mel) -> Waveform:
         """The next frames, any number of them -> the samples that are new, `batch time`; perhaps none.
@@ -146,10 +159,10 @@ class VocoderStream(Operator):
         piece = Piece(self.n_frames, mel.to(self.device, torch.float32), last)
         self.n_frames = piece.stop
         with autocast(self.device, self.options.precision):
-            y_0 = self.sampler.push(piece)
-        if self.prior.kind == "standard":
-            return y_0.values
-        return self.colour.push(y_0, piece.map(self._gains)).values
+            waveform = self.sampler.push(piece)
+        if self.prior.kind != "standard":
+            waveform = self.colour.push(waveform, piece.map(self._gains))
+        return self.consistency.push(waveform, piece).values
 
     def _gains(self, mel: Tensor) -> Tensor:
         gains = prior_gains(mel, self.mel_config, self.prior)

@@ -19,7 +19,7 @@ def model() -> Model:
         torch.manual_seed(0)
         network = WaveGrad(network_preset("tiny", mel.n_mels, hop_length=mel.hop_length))
     schedules = {"3": NoiseSchedule((1e-4, 0.1, 0.9), "3"), "fast.v2": NoiseSchedule((1e-3, 0.99), "fast", "by hand")}
-    return Model(mel, network, PriorConfig("spectral", n_cepstra=20), schedules, "3", "# A card\n")
+    return Model(mel, network, PriorConfig("spectral", n_cepstra=20), schedules, "3", "# A card\n", 7)
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ def files(directory: Path) -> dict[str, bytes]:
 
 def test_what_goes_in_comes_out(model: Model, saved: Path) -> None:
     loaded = load_model(saved)
-    for name in ("mel_config", "prior", "default_schedule", "card"):
+    for name in ("mel_config", "prior", "default_schedule", "card", "griffin_lim"):
         assert getattr(loaded, name) == getattr(model, name)
     assert dict(loaded.schedules) == dict(model.schedules)
     assert loaded.network.config == model.network.config

@@ -75,6 +75,8 @@ def test_samplers_side_by_side_and_a_precision(run, model, recordings):
     assert (other.code, "with other systems" in other.err) == (2, True)
     assert evaluate(run, recordings, *wanted, "--dtype", "bfloat16", "--overwrite").code == 0
     half = Evaluation.load(recordings.parent / "report")
+    with_iterations = evaluate(run, recordings, *wanted, "--dtype", "bfloat16", "--griffin-lim", 2)
+    assert (with_iterations.code, "with other systems" in with_iterations.err) == (2, True)
     assert half.value("tiny, ancestral, 2 steps", "1", "log_mel_db") == pytest.approx(
         evaluation.value("tiny, ancestral, 2 steps", "1", "log_mel_db"), rel=0.1
     )

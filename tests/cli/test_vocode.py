@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import torch
 
 from tests.cli.conftest import SPEECH
 from wavegrad.diffusion import NoiseSchedule
+from wavegrad.vocoder import Vocoder
 
 
 @pytest.fixture
@@ -115,6 +117,22 @@ def test_samplers_by_name_and_option(run, model, short, tmp_path):
         assert run("vocode", short, "--out", out, "--model", model, "--steps", 3, *chosen).code == 0
     a, b, c, d = ((tmp_path / f"{i}.wav").read_bytes() for i in range(4))
     assert a == b != c == d
+
+
+def test_griffin_lim_is_the_models_unless_it_is_asked_for(run, model, short, tmp_path):
+    other = replace(Vocoder.from_pretrained(model), griffin_lim=3)
+    other.save_pretrained(tmp_path / "other")
+    for name, options in {
+        "plain": ("--model", model),
+        "asked": ("--model", model, "--griffin-lim", 3),
+        "models": ("--model", tmp_path / "other"),
+        "none": ("--model", tmp_path / "other", "--griffin-lim", 0),
+    }.items():
+        assert run("vocode", short, "--out", tmp_path / f"{name}.wav", *options).code == 0
+    plain, asked, models, none = (
+        (tmp_path / f"{name}.wav").read_bytes() for name in ("plain", "asked", "models", "none")
+    )
+    assert plain == none != asked == models
 
 
 @pytest.mark.parametrize(

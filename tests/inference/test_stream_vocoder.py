@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from tests.inference.test_stream_sampler import narrow, tame
+from wavegrad.audio import mel_preset
 from wavegrad.audio.mel import MelConfig
 from wavegrad.audio.prior import PriorConfig
 from wavegrad.errors import AudioError, ConfigError
@@ -58,10 +59,11 @@ def test_every_way_of_cutting_gives_the_audio_of_a_call(cuts: list[int]) -> None
 @pytest.mark.parametrize("prior", [PriorConfig("standard"), PriorConfig("energy"), SPECTRAL], ids=lambda p: p.kind)
 @pytest.mark.parametrize("mel_config", [MEL, ODD], ids=["even", "odd"])
 def test_every_prior_in_a_batch(prior: PriorConfig, mel_config: MelConfig) -> None:
-    """One step: audio comes before the mel has ended."""
+    """Griffin-Lim behind two of them. One step: audio comes before the mel has ended."""
     vocoder, mel = vocoder_of(prior, mel_config), mel_of(25, 2)
-    made = torch.cat(list(vocoder.stream(mel.split([1, 0, 13, 1, 1, 9], dim=2), 1, [8, 3])), dim=1)
-    assert_equal(made, vocoder(mel, 1, [8, 3]))
+    chunks, griffin_lim = mel.split([1, 0, 13, 1, 1, 9], dim=2), 0 if prior.kind == "energy" else 2
+    made = torch.cat(list(vocoder.stream(chunks, 1, [8, 3], griffin_lim=griffin_lim)), dim=1)
+    assert_equal(made, vocoder(mel, 1, [8, 3], griffin_lim=griffin_lim))
 
 
 def test_a_chunk_longer_than_one_piece() -> None:
@@ -69,12 +71,22 @@ def test_a_chunk_longer_than_one_piece() -> None:
     assert_equal(torch.cat(list(VOCODER.stream([mel], 1))), VOCODER(mel, 1))
 
 
-@pytest.mark.parametrize("prior", [PriorConfig("standard"), SPECTRAL], ids=lambda p: p.kind)
-@pytest.mark.parametrize("mel_config", [MEL, ODD], ids=["even", "odd"])
-def test_the_audio_is_as_late_as_the_receptive_field_says(prior: PriorConfig, mel_config: MelConfig) -> None:
+@pytest.mark.parametrize(
+    ("prior", "mel_config", "griffin_lim", "n_frames"),
+    [
+        (PriorConfig("standard"), MEL, 0, 40),
+        (SPECTRAL, ODD, 0, 40),
+        (SPECTRAL, replace(MEL, centring="center"), 2, 54),
+        (PriorConfig("standard"), ODD, 2, 50),
+    ],
+    ids=["standard", "odd", "center", "griffin-lim"],
+)
+def test_the_audio_is_as_late_as_the_receptive_field_says(
+    prior: PriorConfig, mel_config: MelConfig, griffin_lim: int, n_frames: int
+) -> None:
     """Frame by frame: nothing before `first_frames`, and then never more than `frames` behind, which is reached."""
-    vocoder, n_frames, hop = vocoder_of(prior, mel_config), 40, mel_config.hop_length
-    delay = vocoder.look_ahead(2)
+    vocoder, hop = vocoder_of(prior, mel_config), mel_config.hop_length
+    delay = vocoder.look_ahead(2, griffin_lim)
     n_given, n_pushed, behind = 0, 0, []
 
     def chunks():
@@ -86,7 +98,7 @@ def test_the_audio_is_as_late_as_the_receptive_field_says(prior: PriorConfig, me
             n_pushed += 1
             yield frame
 
-    for piece in vocoder.stream(chunks(), 2):
+    for piece in vocoder.stream(chunks(), 2, griffin_lim=griffin_lim):
         n_given += len(piece)
     assert delay.frames == max(-(-b // 1) for b in behind)
     assert delay.samples <= delay.frames * hop + hop - 1
@@ -95,26 +107,29 @@ def test_the_audio_is_as_late_as_the_receptive_field_says(prior: PriorConfig, me
 def test_the_look_ahead_of_the_presets() -> None:
     """Base at 6 steps, 0.46 s: less than 6 times the 1767 samples of a call, which not every sample sees, and the
     folds of the transform, 300 to 600 samples. Large sees farther."""
-    base = look_ahead(network_preset("base"), SPECTRAL, 6)
-    plain = look_ahead(network_preset("base"), PriorConfig(), 6)
+    mel_config = mel_preset("wavegrad-24k")
+    base = look_ahead(network_preset("base"), mel_config, SPECTRAL, 6)
+    plain = look_ahead(network_preset("base"), mel_config, PriorConfig(), 6)
     assert base.samples / 24000 == pytest.approx(0.46, abs=0.005)
     assert 5 * 1767 < plain.samples <= 6 * 1767
     assert 300 <= base.samples - plain.samples <= 600
-    assert look_ahead(network_preset("large"), PriorConfig(), 1).samples > 1767
+    assert look_ahead(network_preset("large"), mel_config, PriorConfig(), 1).samples > 1767
+    assert 900 <= look_ahead(network_preset("base"), mel_config, SPECTRAL, 6, 1).samples - base.samples <= 1200
 
 
-def test_bounded_look_ahead_gives_what_a_mel_that_ends_there_gives() -> None:
+@pytest.mark.parametrize("griffin_lim", [0, 2])
+def test_bounded_look_ahead_gives_what_a_mel_that_ends_there_gives(griffin_lim: int) -> None:
     mel, bound, hop = mel_of(60)[0], 3, VOCODER.hop_length
     chunks, n_given = mel.split(7, dim=1), 0
-    pieces = list(VOCODER.stream(chunks, 2, 5, lookahead_frames=bound))
+    pieces = list(VOCODER.stream(chunks, 2, 5, griffin_lim=griffin_lim, lookahead_frames=bound))
     for i, piece in enumerate(pieces[:-1], start=1):
         n_come = min(7 * i, 60)
-        so_far = VOCODER(mel[:, :n_come], 2, 5)
+        so_far = VOCODER(mel[:, :n_come], 2, 5, griffin_lim=griffin_lim)
         assert n_given + len(piece) == (n_come - bound) * hop
         assert_equal(piece, so_far[n_given : n_given + len(piece)])
         n_given += len(piece)
     assert len(pieces) == 10
-    assert_equal(pieces[-1], VOCODER(mel, 2, 5)[n_given:])
+    assert_equal(pieces[-1], VOCODER(mel, 2, 5, griffin_lim=griffin_lim)[n_given:])
 
 
 def test_a_bound_that_is_no_bound_changes_nothing() -> None:
@@ -128,7 +143,7 @@ def test_memory_does_not_grow_with_the_mel() -> None:
     """What a stream keeps after 2000 frames is what it kept after 200."""
     from wavegrad.inference.streaming import ancestral_steps
     from wavegrad.pieces import Operator
-    from wavegrad.streaming import VocoderStream
+    from wavegrad.streaming import StreamOptions, VocoderStream
 
     def kept(value: object) -> int:
         if isinstance(value, Tensor):
@@ -138,7 +153,7 @@ def test_memory_does_not_grow_with_the_mel() -> None:
         return sum(map(kept, vars(value).values())) if isinstance(value, Operator) else 0
 
     steps = ancestral_steps(VOCODER.find_schedule(2))
-    stream = VocoderStream(VOCODER.network, MEL, SPECTRAL, steps, [0])
+    stream = VocoderStream(VOCODER.network, MEL, SPECTRAL, steps, [0], StreamOptions(griffin_lim=2))
     sizes = []
     for _ in range(10):
         stream.push(mel_of(200))

@@ -264,13 +264,21 @@ def padding(config: MelConfig) -> tuple[int, int]:
 
 
 def pad_ends(waveform: Waveform, config: MelConfig) -> Float[Tensor, "batch padded"]:
-    """Pad both ends; reflections repeat where the waveform is shorter than the padding."""
-    n_samples = waveform.shape[1]
+    """Pad both ends as the convention says; AudioError where the waveform is too short for a frame."""
+    check_length(waveform.shape[1], config)
+    return pad(waveform, *padding(config), config.pad_mode)
+
+
+def check_length(n_samples: int, config: MelConfig) -> None:
+    """Raise AudioError unless so many samples are enough for a frame."""
     shortest = max(2, config.hop_length if config.centring == "same" else 0)
     if n_samples < shortest:
         raise AudioError(f"{n_samples} samples are too few for a frame; this front-end needs at least {shortest}")
-    left, right = padding(config)
-    if config.pad_mode == "constant":
+
+
+def pad(waveform: Waveform, left: int, right: int, mode: PadMode) -> Float[Tensor, "batch padded"]:
+    """Zeros, or reflections, which repeat where the waveform is shorter than the padding."""
+    if mode == "constant":
         return F.pad(waveform, (left, right))
     while left or right:
         most = waveform.shape[1] - 1

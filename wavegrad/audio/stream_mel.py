@@ -3,11 +3,10 @@
 from collections.abc import Iterable, Iterator
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from wavegrad.audio.mel import MelConfig, MelSpectrogram, pad_ends, padding
+from wavegrad.audio.mel import MelSpectrogram, PadMode, check_length, pad, padding
 from wavegrad.pieces import Buffer, Operator, Piece
 
 
@@ -21,7 +20,7 @@ class StreamMel(Operator):
     def __init__(self, front_end: MelSpectrogram):
         self.front_end = front_end
         self.config = front_end.config
-        self.pad = StreamPad(front_end.config)
+        self.pad = StreamPad(*padding(front_end.config), front_end.config.pad_mode)
         self.buffer = Buffer()
         self.start = 0
 
@@ -31,6 +30,8 @@ class StreamMel(Operator):
         Raises:
             AudioError: the waveform has ended, and is too short for one frame.
         """
+        if waveform.last:
+            check_length(waveform.stop, self.config)
         x = self.buffer.append(self.pad.push(waveform))
         n_frames = max(0, (x.shape[1] - self.config.n_fft) // self.config.hop_length + 1)
         self.buffer.drop(n_frames * self.config.hop_length)
@@ -40,11 +41,11 @@ class StreamMel(Operator):
 
 
 class StreamPad(Operator):
-    """`mel.pad_ends` as a stream: holds the beginning back until it can be reflected, and remembers the end."""
+    """`mel.pad` as a stream: holds the beginning back until it can be reflected, and remembers the end."""
 
-    def __init__(self, config: MelConfig):
-        self.config = config
-        self.left, self.right = padding(config)
+    def __init__(self, left: int, right: int, mode: PadMode = "reflect"):
+        self.left, self.right = left, right
+        self.mode: PadMode = mode
         self.beginning: Buffer | None = Buffer()
         self.end: Tensor | None = None
         self.start = 0
@@ -53,8 +54,8 @@ class StreamPad(Operator):
         x = waveform.values
         if self.beginning is not None:
             x = self.beginning.append(waveform)
-            if x.shape[1] <= max(self.left, self.right, self.config.hop_length):
-                return Piece(0, pad_ends(x, self.config) if waveform.last else x[:, :0], waveform.last)
+            if x.shape[1] <= max(self.left, self.right):
+                return Piece(0, self._pad(x, self.left, self.right) if waveform.last else x[:, :0], waveform.last)
             self.beginning = None
             self.end = x[:, :0]
             padded = self._pad(x, self.left, 0)
@@ -68,7 +69,7 @@ class StreamPad(Operator):
         return Piece(start, padded, waveform.last)
 
     def _pad(self, x: Tensor, left: int, right: int) -> Tensor:
-        return F.pad(x, (left, right), mode=self.config.pad_mode)
+        return pad(x, left, right, self.mode)
 
 
 def mel_blocks(waveforms: Iterable[Float[Tensor, " _"]], front_end: MelSpectrogram) -> Iterator[Float[Tensor, "_ _"]]:

@@ -39,6 +39,8 @@ class Model:
     default_schedule: str
     card: str
     """Markdown; where it is empty, `plain_card` is written."""
+    griffin_lim: int = 0
+    """Iterations after the sampler, where none are asked for."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class ModelConfig:
     prior: PriorConfig
     default_schedule: str
     weights: WeightsInfo
+    griffin_lim: int = 0
 
 
 def save_model(model: Model, directory: str | Path, half: bool = False) -> None:
@@ -101,7 +104,7 @@ def load_model(directory: str | Path) -> Model:
     network = load_weights(config.network, root / WEIGHTS, config.weights)
     card = root / CARD
     text = card.read_text(encoding="utf-8") if card.exists() else ""
-    return Model(config.mel, network, config.prior, schedules, config.default_schedule, text)
+    return Model(config.mel, network, config.prior, schedules, config.default_schedule, text, config.griffin_lim)
 
 
 def load_schedules(directory: str | Path) -> dict[str, NoiseSchedule]:
@@ -141,7 +144,14 @@ def _write(model: Model, root: Path, half: bool) -> None:
     (root / SCHEDULES).mkdir(parents=True)
     weights = save_weights(model.network, root / WEIGHTS, "float16" if half else "float32")
     config = ModelConfig(
-        FORMAT_VERSION, KIND, model.mel_config, model.network.config, model.prior, model.default_schedule, weights
+        FORMAT_VERSION,
+        KIND,
+        model.mel_config,
+        model.network.config,
+        model.prior,
+        model.default_schedule,
+        weights,
+        model.griffin_lim,
     )
     (root / CONFIG).write_text(json.dumps(to_dict(config), indent=2) + "\n", encoding="utf-8")
     for name, schedule in model.schedules.items():
@@ -166,6 +176,7 @@ Mel spectrograms to waveforms by iterative refinement (WaveGrad, arXiv 2009.0071
 | network | {weights.n_parameters:,} parameters, stored as {weights.dtype} |
 | prior | {model.prior.kind} |
 | schedules | {schedules}; default: {model.default_schedule} |
+| Griffin-Lim iterations after the steps | {model.griffin_lim} |
 
 ```python
 from wavegrad import Vocoder

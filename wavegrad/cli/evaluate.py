@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from wavegrad.cli.options import Device, Seed, Threads, set_threads
+from wavegrad.cli.options import Device, GriffinLim, Seed, Threads, set_threads
 from wavegrad.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def evaluate(
         list[str] | None,
         typer.Option(help="Way of refining for every model: ancestral, ddim:eta=0.5, dpm++2m, ...; may be repeated."),
     ] = None,
+    griffin_lim: GriffinLim = None,
     generated: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=DIR", help="Folder of generated audio, by the recordings' names; may be repeated."),
@@ -70,7 +71,7 @@ def evaluate(
     from wavegrad.evaluation import EvaluationOptions
 
     models: list[str | None] = [*model] if model else [] if folders else [None]
-    wanted = Synthesis(counts, tuple(schedule or ()), tuple(sampler or ()), seed, device, dtype)
+    wanted = Synthesis(counts, tuple(schedule or ()), tuple(sampler or ()), seed, device, dtype, griffin_lim)
     candidates, mel = _candidates(models, wanted, folders)
     options = EvaluationOptions(
         metrics=tuple(key.strip() for key in metrics.split(",")) if metrics else (),

@@ -48,10 +48,16 @@ class CopySynthesis:
     sampler: "Sampler"
     seed: int
     precision: "Precision"
+    griffin_lim: int
 
     def __call__(self, waveform: "Float[Tensor, ' time']") -> "Float[Tensor, ' time']":
         return self.model.vocoder.resynthesize(
-            waveform, self.schedule, self.seed, sampler=self.sampler, precision=self.precision
+            waveform,
+            self.schedule,
+            self.seed,
+            sampler=self.sampler,
+            precision=self.precision,
+            griffin_lim=self.griffin_lim,
         )
 
 
@@ -67,6 +73,8 @@ class Synthesis:
     seed: int
     device: str
     precision: "Precision"
+    griffin_lim: int | None
+    """Iterations; None: what each model says."""
 
 
 def copy_syntheses(name: str | None, label: str, wanted: Synthesis) -> "tuple[list[Synthesizer], MelConfig]":
@@ -103,6 +111,7 @@ def _copy_synthesis(
         steps = f"{group}, {schedule.n_steps} step{'s' * (schedule.n_steps > 1)}"
         group, name = (group, steps) if is_own else (f"{group}, {choice}",) * 2
     walk = choose_sampler(sampler, None, schedule.n_steps)
+    n_iter = vocoder.griffin_lim if wanted.griffin_lim is None else wanted.griffin_lim
     identity = {
         "model": _digest(model.directory),
         "betas": schedule.betas,
@@ -110,8 +119,9 @@ def _copy_synthesis(
         "seed": wanted.seed,
         "device": str(vocoder.device),
         "precision": wanted.precision,
+        "griffin_lim": n_iter,
     }
-    synthesis = CopySynthesis(model, schedule, walk, wanted.seed, wanted.precision)
+    synthesis = CopySynthesis(model, schedule, walk, wanted.seed, wanted.precision, n_iter)
     return Synthesizer(System(name, group, schedule.n_steps), vocoder.sample_rate, synthesis, json.dumps(identity))
 
 

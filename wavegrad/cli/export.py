@@ -70,6 +70,8 @@ def _write_onnx(
     temporary.write_bytes(content)
     os.replace(temporary, path)
     typer.echo(f"{path}: {part}, {len(content) / 1e6:.1f} MB")
+    if part == "sampler" and vocoder.griffin_lim:
+        typer.echo(f"note: it is `griffin_lim=0`, without the model's {vocoder.griffin_lim} iterations", err=True)
 
 
 def _write_program(path: Path, vocoder: "Vocoder") -> None:

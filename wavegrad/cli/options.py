@@ -18,6 +18,15 @@ Model = Annotated[
 Seed = Annotated[int, typer.Option(help="Seed of the noise; the same seed gives the same audio.")]
 Threads = Annotated[int | None, typer.Option(help="CPU threads; left out: PyTorch's choice.", min=1)]
 
+GriffinLim = Annotated[
+    int | None,
+    typer.Option(
+        help="Iterations after the refinement that bring the audio to the mel; 0: the network alone; left out: the "
+        "model's number.",
+        min=0,
+    ),
+]
+
 
 def set_threads(n: int | None) -> None:
     """Use `n` CPU threads, where a number is given."""

@@ -27,6 +27,7 @@ class Synthesizer:
     sampler: "Sampler"
     guidance: float
     precision: Literal["float32", "bfloat16", "float16"]
+    griffin_lim: int | None
     chunks: Chunks = Chunks()
     """Of a stream."""
 
@@ -63,6 +64,7 @@ class Synthesizer:
                 sampler=self.sampler,
                 guidance=self.guidance,
                 precision=self.precision,
+                griffin_lim=self.griffin_lim,
                 on_step=None if on_step is None else lambda n, y: on_step(),
             ).cpu()  # waits for the device
         except (MemoryError, RuntimeError) as error:
@@ -82,6 +84,7 @@ class Synthesizer:
                 sampler=self.sampler,
                 guidance=self.guidance,
                 precision=self.precision,
+                griffin_lim=self.griffin_lim,
             )
             return [waveform.cpu() for waveform in audio]
         except (MemoryError, RuntimeError) as error:
@@ -105,6 +108,7 @@ class Synthesizer:
                 sampler=self.sampler,
                 precision=self.precision,
                 lookahead_frames=self.chunks.lookahead_frames,
+                griffin_lim=self.griffin_lim,
             )
         except (MemoryError, RuntimeError) as error:
             if not is_of_memory(error):

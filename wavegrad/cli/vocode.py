@@ -7,7 +7,7 @@ import typer
 
 from wavegrad.cli.chunks import Chunks
 from wavegrad.cli.files import AUDIO, MELS, plan, still_to_do
-from wavegrad.cli.options import Device, Model, Seed, Threads, read_schedule, set_threads
+from wavegrad.cli.options import Device, GriffinLim, Model, Seed, Threads, read_schedule, set_threads
 from wavegrad.cli.synthesizer import Synthesizer
 from wavegrad.cli.vocode_files import vocode_files
 from wavegrad.errors import ConfigError
@@ -36,6 +36,7 @@ def vocode(
     eta: Annotated[
         float | None, typer.Option(help="Ddim with this share of the ancestral noise.", min=0, max=1)
     ] = None,
+    griffin_lim: GriffinLim = None,
     guidance: Annotated[
         float, typer.Option(help="Weight of classifier-free guidance; 0: the plain model, at half the time.")
     ] = 0.0,
@@ -88,7 +89,7 @@ def vocode(
     if batch > 1 and not walk.is_local:
         raise ConfigError(f"--batch {batch}: {walk} looks at whole files; leave --batch out, or use another sampler")
     chunks = Chunks() if lookahead_frames is None else Chunks(chunk_frames, lookahead_frames)
-    synthesizer = Synthesizer(vocoder, chosen, seed, walk, guidance, dtype, chunks)
+    synthesizer = Synthesizer(vocoder, chosen, seed, walk, guidance, dtype, griffin_lim, chunks)
     if lookahead_frames is not None and (batch > 1 or not synthesizer.can_stream):
         raise ConfigError("--lookahead-frames streams file by file; leave --batch, --guidance and --sampler out")
     vocode_files(jobs, synthesizer, subtype, batch)

@@ -58,6 +58,8 @@ class ModelRecipe:
     """The noise that sampling starts from."""
     default_schedule: str = "6"
     """Name of the inference schedule that the model uses when none is asked for."""
+    griffin_lim: int = 0
+    """Iterations of Griffin-Lim that the model appends to the refinement when none are asked for."""
 
     def mel_config(self) -> MelConfig:
         return self.mel_changes.of(mel_preset(self.mel))

@@ -165,7 +165,13 @@ class Trainer:
     def vocoder(self) -> Vocoder:
         """The averaged weights as a vocoder."""
         model = self.recipe.model
-        return Vocoder(model.mel_config(), self.ema.network, model.prior, default_schedule=model.default_schedule)
+        return Vocoder(
+            model.mel_config(),
+            self.ema.network,
+            model.prior,
+            default_schedule=model.default_schedule,
+            griffin_lim=model.griffin_lim,
+        )
 
     def _wrapped(self) -> nn.Module:
         """The loss as a function of what was drawn, in whose `forward` all use of the network lies: compiled where the

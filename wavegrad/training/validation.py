@@ -81,7 +81,7 @@ class Validator:
 
 
 def _synthesis(clip: Clip, vocoder: Vocoder, n_steps: int) -> Float[Tensor, " time"]:
-    """The clip from its mel: the one it came with, or else its own."""
+    """The clip from its mel, the one it came with, or else its own; Griffin-Lim would hide what the network does."""
     if clip.mel is None:
-        return vocoder.resynthesize(clip.pcm.float() / 32767, schedule=n_steps, seed=0)
-    return vocoder(clip.mel, schedule=n_steps, seed=0, length=len(clip.pcm))
+        return vocoder.resynthesize(clip.pcm.float() / 32767, schedule=n_steps, seed=0, griffin_lim=0)
+    return vocoder(clip.mel, schedule=n_steps, seed=0, length=len(clip.pcm), griffin_lim=0)

@@ -9,11 +9,12 @@ from typing import Literal, TypeVar, get_args
 import torch
 from torch import Tensor
 
+from wavegrad.audio.consistency import MelConsistency, check_iterations
 from wavegrad.audio.mel import MelConfig, MelSpectrogram
 from wavegrad.audio.prior import PriorConfig
-from wavegrad.binding import Fast, bind_condition, training_schedule
+from wavegrad.binding import Fast, bind_condition, bind_with_variance, training_schedule
 from wavegrad.device import Precision
-from wavegrad.diffusion import NoiseSchedule
+from wavegrad.diffusion import Ancestral, NoiseSchedule, Sampler
 from wavegrad.diffusion.discrete import find_steps, sub_schedules
 from wavegrad.errors import ConfigError, unknown
 from wavegrad.inference import Engine
@@ -39,9 +40,11 @@ class FrozenModel:
         schedules: the noise schedules that the model knows by name; left out, `standard_schedules`.
         default_schedule: the one that is used when none is asked for.
         card: text of the model card (Markdown).
+        griffin_lim: iterations of `MelConsistency` that follow the sampler where none are asked for.
 
     Raises:
-        ConfigError: hop length or band count of network and front-end differ, or there is no such default schedule.
+        ConfigError: hop length or band count of network and front-end differ, there is no such default schedule, or
+            Griffin-Lim is not possible.
     """
 
     mel_config: MelConfig
@@ -50,6 +53,7 @@ class FrozenModel:
     schedules: Mapping[str, NoiseSchedule] = field(default_factory=dict)
     default_schedule: str = "6"
     card: str = ""
+    griffin_lim: int = 0
     _engines: dict[Precision, Engine] = field(default_factory=dict, init=False, repr=False)
     """Prepared when first used; what a call returns does not depend on it."""
 
@@ -66,6 +70,7 @@ class FrozenModel:
             )
         if self.default_schedule not in self.schedules:
             raise ConfigError(unknown("default schedule", self.default_schedule, self.schedules))
+        check_iterations(self.griffin_lim, self.mel_config)
         network = copy.deepcopy(self.network).eval().requires_grad_(False)
         object.__setattr__(self, "network", network)
         object.__setattr__(self, "schedules", MappingProxyType(dict(self.schedules)))
@@ -152,3 +157,30 @@ class FrozenModel:
         if precision not in self._engines:
             self._engines[precision] = Engine.prepare(self.network, precision)
         return self._engines[precision]
+
+    def _iterations(self, griffin_lim: int | None) -> int:
+        return self.griffin_lim if griffin_lim is None else griffin_lim
+
+    def _consistency(self, griffin_lim: int | None) -> MelConsistency:
+        return MelConsistency(self.mel_config, self._iterations(griffin_lim)).to(self.device)
+
+    def _bound(
+        self,
+        mel: Mel,
+        sampler: Sampler,
+        guidance: float,
+        precision: Precision,
+        engine: EngineName,
+        frames: list[int],
+    ) -> PredictNoise:
+        """What the sampler calls: a learned variance comes with the noise only where it is wanted."""
+        if min(frames) < mel.shape[2] and not sampler.is_local:
+            raise ConfigError(
+                f"{sampler} takes means over the whole waveform, which items of different lengths do not share; "
+                "synthesise them one by one, or with another sampler"
+            )
+        if not (isinstance(sampler, Ancestral) and sampler.variance == "learned"):
+            return self.predict_noise(mel, guidance, precision, engine, frames)
+        if min(frames) < mel.shape[2]:
+            raise ConfigError("a learned variance needs items of one length; synthesise them one by one")
+        return bind_with_variance(self.network, mel, guidance, precision)  # type: ignore[return-value]

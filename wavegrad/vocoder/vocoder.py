@@ -12,26 +12,33 @@ from torch import Tensor
 
 from wavegrad.audio.mel_check import check_mel
 from wavegrad.audio.prior import prior_gains
-from wavegrad.binding import bind_with_variance
 from wavegrad.checkpoint import Model, load_model, resolve_model, save_model
 from wavegrad.device import Precision
-from wavegrad.diffusion import Ancestral, NoiseSchedule, Sampler, Variance, choose_sampler
+from wavegrad.diffusion import NoiseSchedule, Sampler, Variance, choose_sampler
 from wavegrad.diffusion.schedule import warn_of_terminal_level
 from wavegrad.errors import CheckpointError, ConfigError
 from wavegrad.inference import in_smaller_batches, sample_at_once
 from wavegrad.inference.streaming import linear_steps
-from wavegrad.shapes import Mel, PredictNoise, Waveform
+from wavegrad.shapes import Waveform
 from wavegrad.streaming import LookAhead, StreamOptions, look_ahead, stream
 from wavegrad.vocoder.frozen_model import EngineName, FrozenModel
-from wavegrad.vocoder.items import colour_items, crop_items, hold_last_frame, item_frames, item_lengths, item_seeds
+from wavegrad.vocoder.items import (
+    colour_items,
+    consistent_items,
+    crop_items,
+    hold_last_frame,
+    item_frames,
+    item_lengths,
+    item_seeds,
+)
 
 
 @dataclass(frozen=True, eq=False)
 class Vocoder(FrozenModel):
     """Turns mel spectrograms into waveforms. Immutable: no call changes it, and it can be shared between threads.
 
-    Args and errors are those of `FrozenModel`: mel_config, network, and by choice prior, schedules, default_schedule
-    and card.
+    Args and errors are those of `FrozenModel`: mel_config, network, and by choice prior, schedules, default_schedule,
+    card and griffin_lim.
     """
 
     @classmethod
@@ -48,7 +55,7 @@ class Vocoder(FrozenModel):
         directory = resolve_model(name_or_dir)
         m = load_model(directory)
         try:
-            return cls(m.mel_config, m.network, m.prior, m.schedules, m.default_schedule, m.card)
+            return cls(m.mel_config, m.network, m.prior, m.schedules, m.default_schedule, m.card, m.griffin_lim)
         except ConfigError as error:
             raise CheckpointError(f"{directory}: {error}") from error
 
@@ -62,7 +69,15 @@ class Vocoder(FrozenModel):
         Raises:
             CheckpointError: `directory` holds something else than a model.
         """
-        model = Model(self.mel_config, self.network, self.prior, self.schedules, self.default_schedule, self.card)
+        model = Model(
+            self.mel_config,
+            self.network,
+            self.prior,
+            self.schedules,
+            self.default_schedule,
+            self.card,
+            self.griffin_lim,
+        )
         save_model(model, directory, half)
 
     def __call__(
@@ -77,6 +92,7 @@ class Vocoder(FrozenModel):
         guidance: float = 0.0,
         precision: Precision = "float32",
         engine: EngineName = "fast",
+        griffin_lim: int | None = None,
         frames: Sequence[int] | None = None,
         on_step: Callable[[int, Waveform], None] | None = None,
     ) -> Float[Tensor, "*batch time"]:
@@ -97,6 +113,8 @@ class Vocoder(FrozenModel):
             precision: of the network's arithmetic; the waveform being refined is float32 always.
             engine: "reference" runs the network as it was trained; "fast" the same function in fewer operations (1e-5
                 apart in float32).
+            griffin_lim: iterations of `MelConsistency` after the last step, which bring the waveform to the mel; 0 is
+                the network's own waveform, left out, what the model says.
             frames: of each item, where the items of a batch have different lengths; what the mel holds beyond them does
                 not matter, and each item becomes what it would alone, then zeros.
             on_step: called after every step with its number and the (whitened) waveform as it is then.
@@ -124,6 +142,7 @@ class Vocoder(FrozenModel):
         seeds = item_seeds(seed, len(batch))
         chosen = self.find_schedule(schedule)
         walk = choose_sampler(sampler, variance, chosen.n_steps)
+        consistency = self._consistency(griffin_lim)
         with torch.inference_mode():
             gains = prior_gains(batch, self.mel_config, self.prior)
             y_0 = None
@@ -138,7 +157,8 @@ class Vocoder(FrozenModel):
                     device=self.device,
                     on_step=on_step,
                 )
-            waveform = crop_items(colour_items(y_0, gains, ends), lengths)
+            waveform = consistent_items(colour_items(y_0, gains, ends), batch, ends, consistency)
+            waveform = crop_items(waveform, lengths)
         waveform = waveform.clone()  # one that autograd may use
         return waveform if mel.dim() == 3 else waveform[0]
 
@@ -151,12 +171,13 @@ class Vocoder(FrozenModel):
         sampler: Sampler | str | None = None,
         guidance: float = 0.0,
         precision: Precision = "float32",
+        griffin_lim: int | None = None,
     ) -> list[Float[Tensor, " _"]]:
         """Several utterances of any lengths at once: what a GPU wants. Each becomes what it would alone.
 
         Args:
             mels: `n_mels frames` each.
-            schedule, seed, sampler, guidance, precision: as in a call.
+            schedule, seed, sampler, guidance, precision, griffin_lim: as in a call.
 
         Raises:
             AudioError, ConfigError: as in a call.
@@ -179,6 +200,7 @@ class Vocoder(FrozenModel):
                 sampler=sampler,
                 guidance=guidance,
                 precision=precision,
+                griffin_lim=griffin_lim,
                 frames=frames,
             )
             return [audio[i, : n * self.hop_length] for i, n in enumerate(frames)]
@@ -194,6 +216,7 @@ class Vocoder(FrozenModel):
         sampler: Sampler | str | None = None,
         variance: Variance | None = None,
         precision: Precision = "float32",
+        griffin_lim: int | None = None,
         lookahead_frames: int | None = None,
     ) -> Iterator[Float[Tensor, "*batch time"]]:
         """Synthesise while the mel is still coming, in memory that does not grow with its length.
@@ -204,6 +227,7 @@ class Vocoder(FrozenModel):
         Args:
             mel_chunks: as in a call, but any number of frames at a time, none too.
             schedule, seed, variance, precision: as in a call.
+            griffin_lim: as in a call; each iteration waits for a window more, 0 gives the audio soonest.
             sampler: as in a call, but one of those that call the network once a step and look at one sample at a time:
                 the ancestral (posterior, beta), DDIM, DPM-Solver++ 1S and 2M. The default samplers are of them.
             lookahead_frames: to wait less. After each chunk, all but this many frames of what came are yielded, as they
@@ -220,13 +244,16 @@ class Vocoder(FrozenModel):
         chosen = self.find_schedule(schedule)
         walk = choose_sampler(sampler, variance, chosen.n_steps)
         steps = linear_steps(walk, chosen)
-        options = StreamOptions(precision, lookahead_frames)
+        options = StreamOptions(precision, self._iterations(griffin_lim), lookahead_frames)
         warn_of_terminal_level(chosen)
         return stream(mel_chunks, self.network, self.mel_config, self.prior, steps, partial(item_seeds, seed), options)
 
-    def look_ahead(self, schedule: NoiseSchedule | str | int | None = None) -> LookAhead:
+    def look_ahead(
+        self, schedule: NoiseSchedule | str | int | None = None, griffin_lim: int | None = None
+    ) -> LookAhead:
         """How far behind the mel the audio of `stream` comes."""
-        return look_ahead(self.network.config, self.prior, self.find_schedule(schedule).n_steps)
+        n_steps, n_iter = self.find_schedule(schedule).n_steps, self._iterations(griffin_lim)
+        return look_ahead(self.network.config, self.mel_config, self.prior, n_steps, n_iter)
 
     def resynthesize(
         self,
@@ -238,12 +265,13 @@ class Vocoder(FrozenModel):
         variance: Variance | None = None,
         guidance: float = 0.0,
         precision: Precision = "float32",
+        griffin_lim: int | None = None,
     ) -> Float[Tensor, "*batch time"]:
         """Waveform -> mel -> waveform of the same length and phase-blind content ("copy synthesis").
 
         Args:
             waveform: `batch time` or `time`, any length from 1 sample on, at `sample_rate`.
-            schedule, seed, sampler, variance, guidance, precision: as in a call.
+            schedule, seed, sampler, variance, guidance, precision, griffin_lim: as in a call.
         """
         n_samples = waveform.shape[-1]
         mel = self.mel(F.pad(waveform, (0, -n_samples % self.hop_length)))
@@ -256,25 +284,5 @@ class Vocoder(FrozenModel):
             variance=variance,
             guidance=guidance,
             precision=precision,
+            griffin_lim=griffin_lim,
         )
-
-    def _bound(
-        self,
-        mel: Mel,
-        sampler: Sampler,
-        guidance: float,
-        precision: Precision,
-        engine: EngineName,
-        frames: list[int],
-    ) -> PredictNoise:
-        """What the sampler calls: a learned variance comes with the noise only where it is wanted."""
-        if min(frames) < mel.shape[2] and not sampler.is_local:
-            raise ConfigError(
-                f"{sampler} takes means over the whole waveform, which items of different lengths do not share; "
-                "synthesise them one by one, or with another sampler"
-            )
-        if not (isinstance(sampler, Ancestral) and sampler.variance == "learned"):
-            return self.predict_noise(mel, guidance, precision, engine, frames)
-        if min(frames) < mel.shape[2]:
-            raise ConfigError("a learned variance needs items of one length; synthesise them one by one")
-        return bind_with_variance(self.network, mel, guidance, precision)  # type: ignore[return-value]
