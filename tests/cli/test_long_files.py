@@ -84,8 +84,7 @@ def listening(model, tmp_path_factory):
     return str(directory)
 
 
-@pytest.mark.parametrize("kind", ["audio", "mel"])
-@pytest.mark.parametrize("bound", [0, 3])
+@pytest.mark.parametrize(("kind", "bound"), [("audio", 3), ("mel", 0)])
 def test_a_bounded_look_ahead_is_that_of_the_stream(run, listening, speech, tmp_path, kind, bound):
     """Cut into chunks of 5 frames, whatever the length of what is read; enough look-ahead is the exact result."""
     vocoder = Vocoder.from_pretrained(listening)
@@ -94,11 +93,11 @@ def test_a_bounded_look_ahead_is_that_of_the_stream(run, listening, speech, tmp_
     np.save(tmp_path / "m.npy", mel.numpy())
     source = speech if kind == "audio" else tmp_path / "m.npy"
     options = ("--model", listening, "--subtype", "FLOAT", "--chunk-frames", 5, "--lookahead-frames")
-    for frames in (bound, 1000):
+    for frames in (bound, 60):
         assert run("vocode", source, "--out", tmp_path / f"{frames}.wav", *options, frames).code == 0
     expected = torch.cat(list(vocoder.stream(mel.split(5, dim=1), lookahead_frames=bound))).numpy()
     exact = vocoder(mel).numpy()
-    made, enough = (soundfile.read(tmp_path / f"{frames}.wav")[0] for frames in (bound, 1000))
+    made, enough = (soundfile.read(tmp_path / f"{frames}.wav")[0] for frames in (bound, 60))
     assert np.abs(made - expected[: len(made)]).max() < 1e-5 * np.abs(expected).max()
     assert np.abs(enough - exact[: len(made)]).max() < 1e-5 * np.abs(exact).max()
     assert np.abs(made - enough).max() > 1e-3 * np.abs(exact).max()
