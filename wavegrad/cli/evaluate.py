@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from wavegrad.cli.options import Device, GriffinLim, Seed, Threads, set_threads
+from wavegrad.cli.options import Device, Seed, Threads, set_threads
 from wavegrad.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -34,7 +34,14 @@ def evaluate(
         list[str] | None,
         typer.Option(help="Way of refining for every model: ancestral, ddim:eta=0.5, dpm++2m, ...; may be repeated."),
     ] = None,
-    griffin_lim: GriffinLim = None,
+    griffin_lim: Annotated[
+        list[int] | None,
+        typer.Option(
+            help="Griffin-Lim iterations after the refinement, for every model; 0: the network alone; left out: what "
+            "the model says; may be repeated.",
+            min=0,
+        ),
+    ] = None,
     generated: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=DIR", help="Folder of generated audio, by the recordings' names; may be repeated."),
@@ -62,8 +69,10 @@ def evaluate(
     The same command goes on where it was stopped. Without --model and --generated, the default model is evaluated. Bad
     clips are reported and do not stop the others; the exit code is 2 then. Needs: pip install 'wavegrad-vocoder[eval]'.
     """
-    if generated and not model and (steps or schedule or sampler):
-        raise ConfigError("--steps, --schedule and --sampler are for models; name one with --model, or leave them out")
+    if generated and not model and (steps or schedule or sampler or griffin_lim):
+        raise ConfigError(
+            "--steps, --schedule, --sampler and --griffin-lim are for models; name one with --model, or leave them out"
+        )
     counts = _counts(steps) if steps is not None else ()
     folders = [_named_folder(text) for text in generated or ()]
     set_threads(threads)
@@ -71,7 +80,9 @@ def evaluate(
     from wavegrad.evaluation import EvaluationOptions
 
     models: list[str | None] = [*model] if model else [] if folders else [None]
-    wanted = Synthesis(counts, tuple(schedule or ()), tuple(sampler or ()), seed, device, dtype, griffin_lim)
+    wanted = Synthesis(
+        counts, tuple(schedule or ()), tuple(sampler or ()), seed, device, dtype, tuple(griffin_lim or ())
+    )
     candidates, mel = _candidates(models, wanted, folders)
     options = EvaluationOptions(
         metrics=tuple(key.strip() for key in metrics.split(",")) if metrics else (),

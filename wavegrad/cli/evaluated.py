@@ -73,12 +73,13 @@ class Synthesis:
     seed: int
     device: str
     precision: "Precision"
-    griffin_lim: int | None
-    """Iterations; None: what each model says."""
+    griffin_lim: tuple[int, ...] = ()
+    """Numbers of iterations; none: what each model says."""
 
 
 def copy_syntheses(name: str | None, label: str, wanted: Synthesis) -> "tuple[list[Synthesizer], MelConfig]":
-    """A model with each sampler, and each number of steps and each schedule or its default schedule; and its mel.
+    """A model with each number of Griffin-Lim iterations, each sampler, and each number of steps and each schedule or
+    its default schedule; and its mel.
 
     Raises:
         CheckpointError, ConfigError: there is no such model, schedule or sampler.
@@ -88,20 +89,35 @@ def copy_syntheses(name: str | None, label: str, wanted: Synthesis) -> "tuple[li
     model = load(resolve_model(name), wanted.device)
     choices: list[int | str | None] = [*wanted.steps, *wanted.schedules] or [None]
     samplers: list[str | None] = [*wanted.samplers] or [None]
-    systems = [_copy_synthesis(model, label, choice, name, wanted) for name in samplers for choice in choices]
+    iterations: list[int | None] = [*wanted.griffin_lim] or [None]
+    systems = [
+        _copy_synthesis(model, label, Choice(steps, sampler, n_iter), wanted)
+        for n_iter in iterations
+        for sampler in samplers
+        for steps in choices
+    ]
     return systems, model.vocoder.mel_config
 
 
-def _copy_synthesis(
-    model: LoadedModel, label: str, choice: int | str | None, sampler: str | None, wanted: Synthesis
-) -> "Synthesizer":
-    """The model's own schedules lie on one line in the plots; other schedules and named samplers get their own."""
+@dataclass(frozen=True)
+class Choice:
+    """Of what is made with a model; None is left to the model."""
+
+    schedule: int | str | None
+    """Number of steps, name or JSON file."""
+    sampler: str | None
+    griffin_lim: int | None
+
+
+def _copy_synthesis(model: LoadedModel, label: str, chosen: Choice, wanted: Synthesis) -> "Synthesizer":
+    """The model's own schedules lie on one line in the plots; whatever else was named gets its own."""
     from wavegrad.diffusion import choose_sampler
     from wavegrad.diffusion.schedule import NoiseSchedule
     from wavegrad.evaluation import Synthesizer, System
 
-    vocoder = model.vocoder
-    group = label if sampler is None else f"{label}, {sampler}"
+    vocoder, choice = model.vocoder, chosen.schedule
+    named = (chosen.sampler, None if chosen.griffin_lim is None else f"griffin_lim {chosen.griffin_lim}")
+    group = ", ".join([label, *(part for part in named if part is not None)])
     if isinstance(choice, str) and (choice.endswith(".json") or Path(choice).is_file()):
         schedule = NoiseSchedule.load(choice)
         group = name = f"{group}, {Path(choice).stem}"
@@ -110,8 +126,8 @@ def _copy_synthesis(
         is_own = not isinstance(choice, str) or choice in vocoder.schedules
         steps = f"{group}, {schedule.n_steps} step{'s' * (schedule.n_steps > 1)}"
         group, name = (group, steps) if is_own else (f"{group}, {choice}",) * 2
-    walk = choose_sampler(sampler, None, schedule.n_steps)
-    n_iter = vocoder.griffin_lim if wanted.griffin_lim is None else wanted.griffin_lim
+    walk = choose_sampler(chosen.sampler, None, schedule.n_steps)
+    n_iter = vocoder.griffin_lim if chosen.griffin_lim is None else chosen.griffin_lim
     identity = {
         "model": _digest(model.directory),
         "betas": schedule.betas,

@@ -19,7 +19,9 @@ def models() -> None:
             f"{config.weights.n_parameters / 1e6:.1f} M parameters{mark}"
         )
         names = sorted((path.stem for path in (directory / "schedules").glob("*.json")), key=lambda n: (len(n), n))
-        typer.echo(f"    schedules: {', '.join(names)} (default {config.default_schedule})")
+        typer.echo(
+            f"    schedules: {', '.join(names)} (default {config.default_schedule}); Griffin-Lim: {config.griffin_lim}"
+        )
     typer.echo("Mel presets (recipes; --preset of `wavegrad mel`):")
     for name, preset in MEL_PRESETS.items():
         c = preset.config

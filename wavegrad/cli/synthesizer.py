@@ -107,8 +107,8 @@ class Synthesizer:
                 self.seed,
                 sampler=self.sampler,
                 precision=self.precision,
-                lookahead_frames=self.chunks.lookahead_frames,
                 griffin_lim=self.griffin_lim,
+                lookahead_frames=self.chunks.lookahead_frames,
             )
         except (MemoryError, RuntimeError) as error:
             if not is_of_memory(error):
