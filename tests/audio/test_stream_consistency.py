@@ -66,3 +66,17 @@ def test_a_stream_of_no_iteration_is_the_waveform_at_once() -> None:
     assert (
         StreamConsistency(MelConsistency(CONFIGS["same"], 0)).push(waveform, Piece(0, torch.zeros(1, 9, 1))) is waveform
     )
+
+
+@pytest.mark.parametrize("n_iter", [1, 2])
+def test_a_sample_depends_on_the_last_one_needed_and_on_none_behind_it(n_iter: int) -> None:
+    config = CONFIGS["same"]
+    target = speech(config, N_FRAMES).double()
+    consistency, mel, waveform = MelConsistency(config, n_iter, torch.float64), mel_of(target, config), noisy(target)
+    before = consistency(waveform, mel)
+    for sample in (200, 211, 221):
+        last = last_sample_needed(sample, config, n_iter)
+        for place, matters in ((last, True), (last + 1, False)):
+            other = waveform.clone()
+            other[0, place] += 1.0
+            assert ((consistency(other, mel)[0, sample] - before[0, sample]).abs() > 1e-12) == matters

@@ -5,6 +5,7 @@ import pytest
 import soundfile
 import torch
 
+from wavegrad.inference import is_of_memory
 from wavegrad.vocoder import Vocoder
 
 CPU_ALLOCATOR = "[enforce fail at alloc_cpu.cpp:121] err == 0. DefaultCPUAllocator: can't allocate memory: you tried"
@@ -44,8 +45,17 @@ def read(folder):
     return {path.name: soundfile.read(path)[0] for path in folder.iterdir()}
 
 
-@pytest.mark.parametrize("batch", [1, 3])
 @pytest.mark.parametrize("error", SHORTAGES)
+def test_what_is_a_lack_of_memory(error):
+    assert is_of_memory(error)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("shape mismatch"), ValueError("out of memory"), KeyError("memory")])
+def test_what_is_none(error):
+    assert not is_of_memory(error)
+
+
+@pytest.mark.parametrize(("batch", "error"), [(1, SHORTAGES[0].values[0]), (3, SHORTAGES[1].values[0])])
 def test_a_file_that_does_not_fit_is_streamed(run, model, folder, tmp_path, monkeypatch, error, batch):
     options = ("--model", model, "--subtype", "FLOAT", "--device", "cpu")
     assert run("vocode", folder, "--out", tmp_path / "whole", *options).code == 0
@@ -73,8 +83,7 @@ def test_what_cannot_be_streamed_is_one_line(run, model, folder, tmp_path, monke
     assert sorted(read(tmp_path / "o")) == ["a.wav", "c.wav"]
 
 
-@pytest.mark.parametrize("is_long", [False, True])
-@pytest.mark.parametrize("error", SHORTAGES)
+@pytest.mark.parametrize(("is_long", "error"), [(False, SHORTAGES[1].values[0]), (True, SHORTAGES[2].values[0])])
 def test_not_even_a_stream(run, model, folder, tmp_path, monkeypatch, error, is_long):
     plant(monkeypatch, error, 10)
     if is_long:
