@@ -202,3 +202,12 @@ def test_what_cannot_be() -> None:
     with pytest.raises(ConfigError, match="windows of two hops or more"):
         MelConsistency(replace(SMALL, win_length=40), 1)
     MelConsistency(replace(SMALL, win_length=40), 0)
+
+
+@pytest.mark.gpu
+def test_a_gpu_makes_the_same() -> None:
+    target = speech(SMALL, 40)
+    mel, waveform = mel_of(target, SMALL), noisy(target)
+    here = MelConsistency(SMALL, 4)(waveform, mel)
+    there = MelConsistency(SMALL, 4).cuda()(waveform.cuda(), mel.cuda())
+    assert torch.allclose(there.cpu(), here, atol=1e-4)
