@@ -40,8 +40,8 @@ print(json.dumps([length, sum(seen), max(seen), streamed - before, peak_mb() - b
 
 
 def test_a_long_mel_is_never_in_memory(model, tmp_path):
-    """Of 300 MB less than 40 are, from the length of the file to its last frame; `read_mel` shows what would be."""
-    n_frames = 300 * 2**20 // (128 * 4)
+    """Of 120 MB less than 40 are, from the length of the file to its last frame; `read_mel` shows what would be."""
+    n_frames = 120 * 2**20 // (128 * 4)
     with (tmp_path / "long.npy").open("wb") as file:  # a hole: silence at 0, no space on the disk
         np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": (128, n_frames)})
         file.truncate(file.tell() + 128 * n_frames * 4)
@@ -51,4 +51,4 @@ def test_a_long_mel_is_never_in_memory(model, tmp_path):
     length, n_seen, most_at_once, streamed_mb, whole_mb = json.loads(said)
     assert (length, n_seen, most_at_once) == (n_frames / 80, n_frames, 64)
     assert streamed_mb < 40
-    assert whole_mb > 250
+    assert whole_mb > 100
