@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from wavegrad.audio.consistency import MelConsistency
+from wavegrad.audio import MelConsistency
 from wavegrad.audio.mel import MelConfig
 from wavegrad.audio.mel_check import check_mel
 from wavegrad.audio.prior import PriorConfig, prior_gains

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from wavegrad.audio.consistency import MelConsistency
+from wavegrad.audio import MelConsistency
 from wavegrad.audio.lapped import Coefficients
 from wavegrad.audio.prior import colour
 from wavegrad.errors import AudioError, ConfigError
