@@ -102,7 +102,7 @@ def synthesis(
 
     where = choose_device(device)
     rows = []
-    for name, vocoder in _vocoders(network, model):
+    for name, vocoder in vocoders_of(network, model):
         placed = vocoder.to(where)
         for (n_steps, n_items, length), precision in itertools.product(shapes, dtypes):
             case = Case(name, int(n_steps), int(n_items), length, precision)  # type: ignore[arg-type]
@@ -111,10 +111,11 @@ def synthesis(
             for row in measured:
                 typer.echo(_line(row))
     if out is not None:
-        _write(out, _machine(where.type), rows)
+        _write(out, machine(where.type), rows)
 
 
-def _vocoders(network: str | None, model: str | None) -> "Iterator[tuple[str, Vocoder]]":
+def vocoders_of(network: str | None, model: str | None) -> "Iterator[tuple[str, Vocoder]]":
+    """Presets with random weights, by name; or a model."""
     import torch
 
     from wavegrad.audio import mel_preset
@@ -192,7 +193,7 @@ def _name(row: Row) -> str:
     return f"{row.network}, {row.steps} steps, {row.batch} x {row.seconds:g} s, {row.dtype}, {row.engine}"
 
 
-def _machine(device: str) -> dict[str, object]:
+def machine(device: str) -> dict[str, object]:
     """What the figures are about."""
     import torch
 

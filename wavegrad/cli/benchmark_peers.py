@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wavegrad.cli.benchmark import _machine, _vocoders
+from wavegrad.cli.benchmark import machine, vocoders_of
 from wavegrad.cli.files import not_all_done
 from wavegrad.cli.options import Threads, set_threads
 from wavegrad.errors import ConfigError, unknown
@@ -121,7 +121,7 @@ def _ours(seconds: float, steps: int) -> "list[tuple[Facts, Timed]]":
     from wavegrad.peers import Facts
 
     found: list[tuple[Facts, Timed]] = []
-    for name, vocoder in _vocoders(OURS, None):
+    for name, vocoder in vocoders_of(OURS, None):
         n_samples = round(seconds * vocoder.sample_rate / vocoder.hop_length) * vocoder.hop_length
         mel = vocoder.mel(0.1 * torch.randn(n_samples, generator=torch.Generator().manual_seed(0)))
         call = partial(_seconds_of, vocoder, mel, steps)
@@ -176,7 +176,7 @@ def _table(rows: Sequence[Row]) -> str:
 
 
 def _write(out: Path, rows: Sequence[Row]) -> None:
-    table = {"machine": _machine("cpu"), "rows": [asdict(row) for row in rows]}
+    table = {"machine": machine("cpu"), "rows": [asdict(row) for row in rows]}
     temporary = out.with_name(out.name + ".part")
     temporary.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
     os.replace(temporary, out)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from wavegrad.cli.benchmark import _machine
+from wavegrad.cli.benchmark import machine
 from wavegrad.cli.options import Threads, set_threads
 from wavegrad.errors import ConfigError, unknown
 
@@ -58,7 +58,7 @@ def benchmark_train(
         )
     if out is not None:
         table = {
-            "machine": _machine(device),
+            "machine": machine(device),
             "recipe": Path(recipe).stem,
             "overrides": overrides or [],
             "rows": [asdict(row) for row in rows],
