@@ -123,8 +123,9 @@ function* drawLabels({ width, box }, labels) {
   for (const { text, colour, y, at, from } of labels) {
     const lead = `M${from + 8},${at}L${box.right + 4},${at}L${box.right + 10},${y}`;
     yield shape("path", { class: `c${colour % 8} bar`, d: lead, opacity: 0.4 });
-    const most = Math.floor((width - box.right - 14) / 6.6);
-    const short = text.length > most ? text.slice(0, most - 1) + "…" : text;
+    const most = Math.floor((width - box.right - 14) / 7.6);
+    const kept = (most - 1) / 2;  // of each end: names that begin alike often end differently
+    const short = text.length > most ? text.slice(0, Math.floor(kept)) + "…" + text.slice(-Math.ceil(kept)) : text;
     const whole = shape("title", {}, text);
     yield shape("text", { class: `label c${colour % 8}`, x: box.right + 13, y: y + 4 }, short, whole);
   }
