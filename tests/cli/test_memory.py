@@ -19,7 +19,10 @@ from wavegrad.cli.files import Job
 from wavegrad.cli.long_files import seconds_of, vocode_long
 from wavegrad.vocoder import Vocoder
 
-def peak_mb():
+def peak_mb():  # on Linux, ru_maxrss begins with the peak of the process that started this one
+    status = Path("/proc/self/status")
+    if status.exists():
+        return int(status.read_text().split("VmHWM:")[1].split()[0]) / 2**10
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 def stream(mel):
