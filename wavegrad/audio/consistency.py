@@ -70,12 +70,12 @@ class MelConsistency(nn.Module):
             waveform: `batch frames*hop_length`.
             mel: `batch n_mels frames`.
         """
-        bands, n_samples = self.bounds(mel), waveform.shape[1]
+        bands, energy, n_samples = self.bounds(mel), self.energy(mel.shape[2]), waveform.shape[1]
         previous: Spectra | None = None
         for _ in range(self.n_iter):
             present = self.spectra(self.cut(waveform)[:, : mel.shape[2]])
             wanted = self.wanted(present, present if previous is None else previous, bands)
-            waveform = self.join(self.frames(wanted), n_samples)
+            waveform = self.join(self.frames(wanted), energy, n_samples)
             previous = present
         return waveform
 
@@ -117,12 +117,14 @@ class MelConsistency(nn.Module):
         """Back, and windowed again for the overlap-add."""
         return torch.fft.irfft(spectra, n=self.config.n_fft)[..., : self.config.win_length] * self.window
 
-    def join(self, frames: Frames, n_samples: int) -> Waveform:
+    def energy(self, n_frames: int) -> Float[Tensor, "1 joined"]:
+        """The squared windows of so many frames, added up: what a waveform was multiplied by."""
+        return overlap_add(self.window.square().expand(1, n_frames, -1), self.config.hop_length).clamp(min=TINY)
+
+    def join(self, frames: Frames, energy: Float[Tensor, "1 joined"], n_samples: int) -> Waveform:
         """The waveform whose spectra are nearest (Griffin and Lim 1984, eq. 6), the reflected ends cut off."""
-        hop, left = self.config.hop_length, edges(self.config)[0]
-        windows = self.window.square().expand(1, frames.shape[1], -1)
-        joined = overlap_add(frames, hop) / overlap_add(windows, hop).clamp(min=TINY)
-        return joined[:, left : left + n_samples]
+        left = edges(self.config)[0]
+        return (overlap_add(frames, self.config.hop_length) / energy)[:, left : left + n_samples]
 
 
 def _modulus(z: Spectra) -> Float[Tensor, "batch frames n_freqs"]:

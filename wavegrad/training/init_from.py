@@ -6,7 +6,7 @@ from wavegrad.checkpoint import Model
 from wavegrad.config import to_dict
 from wavegrad.errors import ConfigError
 from wavegrad.network import WaveGrad
-from wavegrad.training.recipe import ModelRecipe
+from wavegrad.training.model_recipe import ModelRecipe
 
 LEAST_SHARE = 0.1
 """Less than this share of the weights taken over is no fine-tuning: a few biases of equal length fit anything."""

@@ -56,6 +56,8 @@ class FrozenModel:
     griffin_lim: int = 0
     _engines: dict[Precision, Engine] = field(default_factory=dict, init=False, repr=False)
     """Prepared when first used; what a call returns does not depend on it."""
+    _consistencies: dict[int, MelConsistency] = field(default_factory=dict, init=False, repr=False)
+    """By number of iterations, as the engines."""
 
     def __post_init__(self) -> None:
         if not self.schedules:
@@ -162,7 +164,10 @@ class FrozenModel:
         return self.griffin_lim if griffin_lim is None else griffin_lim
 
     def _consistency(self, griffin_lim: int | None) -> MelConsistency:
-        return MelConsistency(self.mel_config, self._iterations(griffin_lim)).to(self.device)
+        n_iter = self._iterations(griffin_lim)
+        if n_iter not in self._consistencies:
+            self._consistencies[n_iter] = MelConsistency(self.mel_config, n_iter).to(self.device)
+        return self._consistencies[n_iter]
 
     def _bound(
         self,
