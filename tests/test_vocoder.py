@@ -334,7 +334,8 @@ def test_griffin_lim_treats_items_of_different_lengths_as_each_alone(vocoder: Vo
 def test_griffin_lim_that_cannot_be(vocoder: Vocoder, mel: Tensor) -> None:
     for call in (
         lambda: vocoder(mel, 2, griffin_lim=-1),
-        lambda: next(vocoder.stream([mel], 2, griffin_lim=-1)),
+        lambda: vocoder.stream([mel], 2, griffin_lim=-1),
+        lambda: vocoder.look_ahead(2, -1),
         lambda: replace(vocoder, griffin_lim=-1),
     ):
         with pytest.raises(ConfigError, match="griffin_lim is -1"):

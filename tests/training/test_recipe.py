@@ -114,6 +114,7 @@ def test_the_template_documents_every_key():
     ("override", "message"),
     [
         ("data.batchsize=8", "batch_size"),
+        ("model.griffin_lim=-1", "griffin_lim is -1"),
         ("data.batch_size=0", "batch_size 0"),
         ("data.batch_size=2.5", "data.batch_size"),
         ("data.batch_size=true", "data.batch_size"),

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from wavegrad.audio.consistency import check_iterations
 from wavegrad.config import apply_overrides, from_dict, load_toml
 from wavegrad.diffusion.discrete import sub_schedules
 from wavegrad.diffusion.schedule import NoiseSchedule
@@ -219,6 +220,7 @@ class Recipe:
                 f"batch_size {self.data.batch_size} is not a multiple of run.accumulate {self.run.accumulate}"
             )
         self.network_config()
+        check_iterations(self.model.griffin_lim, self.model.mel_config())
         if self.objective.conditioning == "index":
             names = sub_schedules(self.schedule.schedule())
             if self.model.default_schedule not in names:

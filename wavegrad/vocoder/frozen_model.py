@@ -161,7 +161,9 @@ class FrozenModel:
         return self._engines[precision]
 
     def _iterations(self, griffin_lim: int | None) -> int:
-        return self.griffin_lim if griffin_lim is None else griffin_lim
+        n_iter = self.griffin_lim if griffin_lim is None else griffin_lim
+        check_iterations(n_iter, self.mel_config)
+        return n_iter
 
     def _consistency(self, griffin_lim: int | None) -> MelConsistency:
         n_iter = self._iterations(griffin_lim)
