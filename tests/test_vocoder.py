@@ -13,7 +13,16 @@ from wavegrad.audio.lapped import lapped
 from wavegrad.audio.mel import MelConfig
 from wavegrad.audio.presets import mel_preset
 from wavegrad.audio.prior import PriorConfig, prior_gains, whiten
-from wavegrad.diffusion import DDIM, SAMPLERS, SCHEDULES, NoiseSchedule, Variance, default_sampler, named_schedule
+from wavegrad.diffusion import (
+    DDIM,
+    SAMPLERS,
+    SCHEDULES,
+    CounterNoise,
+    NoiseSchedule,
+    Variance,
+    default_sampler,
+    named_schedule,
+)
 from wavegrad.errors import AudioError, CheckpointError, ConfigError
 from wavegrad.network import WaveGrad, network_preset
 from wavegrad.vocoder import Vocoder, generic_schedule
@@ -277,11 +286,32 @@ def test_to_makes_another_vocoder(vocoder: Vocoder, mel: Tensor) -> None:
     assert other.device == torch.device("cpu")
 
 
+def draw_as_a_gpu_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every place that draws for a sampler asks which noise belongs to its device."""
+    for module in ("diffusion.samplers.sampler", "inference.loop", "inference.streaming.sampler"):
+        monkeypatch.setattr(f"wavegrad.{module}.seeded_noise", CounterNoise)
+
+
+def test_a_cpu_can_draw_the_noise_of_a_gpu(vocoder: Vocoder, mel: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same for calls, batches and streams, and not its own."""
+    own = vocoder(mel, 6)
+    draw_as_a_gpu_does(monkeypatch)
+    whole, batch = vocoder(mel, 6), torch.stack(vocoder.batch(list(mel), 6))
+    stream = torch.cat(list(vocoder.stream(mel.split(2, dim=2), 6)), dim=1)
+    assert (batch - whole).norm() < 1e-5 * whole.norm()
+    assert (stream - whole).norm() < 1e-5 * whole.norm()
+    assert (whole - own).norm() > 0.1 * own.norm()
+
+
 @pytest.mark.gpu
-def test_the_gpu_makes_the_same_audio(vocoder: Vocoder, mel: Tensor) -> None:
+def test_the_gpu_makes_the_same_audio(vocoder: Vocoder, mel: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the same noise."""
     on_gpu = vocoder.to("cuda")
     assert vocoder.device.type == "cpu"
-    torch.testing.assert_close(on_gpu(mel, 6).cpu(), vocoder(mel, 6), rtol=0, atol=1e-3)
+    draw_as_a_gpu_does(monkeypatch)
+    expected, stream = vocoder(mel, 6), torch.cat(list(on_gpu.stream(mel.split(2, dim=2), 6)), dim=1)
+    torch.testing.assert_close(on_gpu(mel, 6).cpu(), expected, rtol=0, atol=1e-3)
+    torch.testing.assert_close(stream.cpu(), expected, rtol=0, atol=1e-3)
 
 
 def test_threads_may_share_a_vocoder(vocoder: Vocoder, mel: Tensor) -> None:

@@ -97,7 +97,7 @@ LINEAR = ("ancestral", "ancestral, beta", "ddim, eta 0.5", "ddim, eta 1", "euler
 
 @pytest.fixture
 def impulses(monkeypatch):
-    monkeypatch.setattr("wavegrad.diffusion.samplers.sampler.SeededNoise", Impulses)
+    monkeypatch.setattr("wavegrad.diffusion.samplers.sampler.seeded_noise", Impulses)
 
 
 @pytest.mark.parametrize("name", LINEAR)

@@ -2,13 +2,24 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
 from torch import Tensor
 
 from tests.inference.conftest import Make, inputs
-from wavegrad.diffusion import DDIM, Ancestral, Heun, NoiseSchedule, PredictorCorrector, Sampler, ScheduleWarning
+from wavegrad.diffusion import (
+    DDIM,
+    Ancestral,
+    CounterNoise,
+    Heun,
+    NoiseSchedule,
+    PredictorCorrector,
+    Sampler,
+    ScheduleWarning,
+)
+from wavegrad.diffusion.samplers.walk import Walk
 from wavegrad.inference import Engine
 from wavegrad.inference.graphs import BUCKET_FRAMES, GraphCache, Recorder, bucket
 from wavegrad.inference.loop import MAX_CALLS, noise_indices, sample_at_once
@@ -198,8 +209,9 @@ def test_cuda_graphs_of_walks(make: Make) -> None:
     torch.cuda.synchronize()
     for y_0, mel, frames in zip(found, mels, batches, strict=True):
         assert y_0 is not None
+        noise = partial(CounterNoise([1, 2]), n_samples=max(frames) * hop)
         with torch.inference_mode():
-            expected = Ancestral()(on_cpu.bind(mel, frames), SCHEDULE, max(frames) * hop, [1, 2])
+            expected = Ancestral().refine(Walk(on_cpu.bind(mel, frames), SCHEDULE, noise))
         for i, n in enumerate(frames):
             error = y_0[i, : n * hop].cpu() - expected[i, : n * hop]
             assert error.norm() / expected[i, : n * hop].norm() < 1e-3

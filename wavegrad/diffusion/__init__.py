@@ -1,8 +1,9 @@
 """The noise process: schedules, the training objective, samplers. It knows no network and no audio."""
 
+from wavegrad.diffusion.counter_noise import CounterNoise, seeded_noise
 from wavegrad.diffusion.loss import noise_loss
 from wavegrad.diffusion.named_schedules import SCHEDULES, named_schedule
-from wavegrad.diffusion.noise import SeededNoise
+from wavegrad.diffusion.noise import Noise, SeededNoise
 from wavegrad.diffusion.noise_level import draw_noise_levels
 from wavegrad.diffusion.process import diffuse
 from wavegrad.diffusion.samplers import (
@@ -27,9 +28,11 @@ __all__ = [
     "SAMPLERS",
     "SCHEDULES",
     "Ancestral",
+    "CounterNoise",
     "DPMSolver",
     "EulerMaruyama",
     "Heun",
+    "Noise",
     "NoiseSchedule",
     "PredictorCorrector",
     "Sampler",
@@ -44,4 +47,5 @@ __all__ = [
     "named_sampler",
     "named_schedule",
     "noise_loss",
+    "seeded_noise",
 ]

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from wavegrad.diffusion.noise import SeededNoise
+from wavegrad.diffusion.counter_noise import seeded_noise
 from wavegrad.diffusion.process import diffuse
 from wavegrad.diffusion.schedule import NoiseSchedule
 from wavegrad.diffusion.variational import BIT, bound_term
@@ -52,7 +52,7 @@ def variational_bound(
         predict_noise: epsilon_theta with its condition bound; with variance "learned", one that returns (noise, v).
         schedule: N steps; one network call for each.
         y_0: `batch time`.
-        seeds: of the noise, one for each item; term n has the `SeededNoise` of step n.
+        seeds: of the noise, one for each item; term n has the `seeded_noise` of step n.
         variance: sigma_n^2 of the sampler.
 
     Raises:
@@ -60,7 +60,7 @@ def variational_bound(
     """
     if variance not in get_args(BoundVariance):
         raise ConfigError(unknown("variance", variance, get_args(BoundVariance)))
-    draw = SeededNoise(seeds, y_0.device, y_0.dtype)
+    draw = seeded_noise(seeds, y_0.device, y_0.dtype)
     levels = schedule.noise_levels.to(y_0.device)
     terms = []
     for n in range(1, schedule.n_steps + 1):
@@ -111,7 +111,7 @@ def flow_bits(
         raise ConfigError(
             f"a flow along {schedule.n_steps} levels with {n_probes} probes; two levels and one probe are needed"
         )
-    draw = SeededNoise(seeds, y_0.device, y_0.dtype)
+    draw = seeded_noise(seeds, y_0.device, y_0.dtype)
     probes = [draw(i, y_0.shape[1]).sign() for i in range(n_probes)]
     levels = schedule.noise_levels[1:].tolist()
     sigmas = [math.sqrt(1 - level**2) / level for level in levels]

@@ -1,26 +1,30 @@
 """Noise that is a function of seed, step and absolute sample position."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import numpy as np
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from wavegrad.errors import ConfigError
 from wavegrad.shapes import Waveform
 
 BLOCK = 4096
 """Samples that are drawn together; any stretch of noise is cut out of whole blocks."""
+Draws = Float[Tensor, "draws batch time"]
+"""The noises of several steps."""
 
 
-class SeededNoise:
+class Noise(ABC):
     """Standard normal noise for a batch, one seed for each item.
 
-    The same (seed, step, sample) gives the same number whatever else is in the batch, however the signal is cut in time
-    and on whatever device: it is drawn on the CPU in float32 (Philox, Salmon et al. 2011), then moved. Between versions
-    of numpy, whose normal sampler it is, it may differ.
+    The same (seed, step, sample) gives the same number whatever else is in the batch and however the signal is cut in
+    time. `seeded_noise` says which of the two kinds a device gets.
 
     Args:
-        seeds: one integer for each item.
+        seeds: one integer for each item, of any size and sign.
         device: where the noise is needed.
         dtype: its precision; the values are those of float32.
 
@@ -41,14 +45,32 @@ class SeededNoise:
         Raises:
             ConfigError: a negative step, length or start.
         """
-        if min(step, n_samples, start) < 0:
-            raise ConfigError(f"noise of step {step}, {n_samples} samples from {start} on: none may be negative")
+        return self.draws((step,), n_samples, start)[0]
+
+    def draws(self, steps: Sequence[int], n_samples: int, start: int = 0) -> Draws:
+        """The noises of one step or more; errors as in a call."""
+        if min(*steps, n_samples, start) < 0:
+            raise ConfigError(f"noise of step {min(steps)}, {n_samples} samples from {start} on: none may be negative")
+        return self._draws(steps, n_samples, start)
+
+    @abstractmethod
+    def _draws(self, steps: Sequence[int], n_samples: int, start: int) -> Draws:
+        """The same, of numbers that were looked at."""
+
+
+class SeededNoise(Noise):
+    """The noise of a CPU: numpy's Philox (Salmon et al. 2011) and normal sampler, in float32.
+
+    The numbers do not depend on the device, on which they are put after they were drawn. Between versions of numpy,
+    whose normal sampler it is, they may differ.
+    """
+
+    def _draws(self, steps: Sequence[int], n_samples: int, start: int) -> Draws:
         first, last = start // BLOCK, -(-(start + n_samples) // BLOCK)
-        rows = [
-            np.concatenate([_block(seed, step, i) for i in range(first, max(last, first + 1))]) for seed in self.seeds
-        ]
+        blocks = range(first, max(last, first + 1))
+        rows = [[np.concatenate([_block(seed, step, i) for i in blocks]) for seed in self.seeds] for step in steps]
         offset = start - first * BLOCK
-        noise = torch.from_numpy(np.stack(rows)[:, offset : offset + n_samples])
+        noise = torch.from_numpy(np.stack(rows)[:, :, offset : offset + n_samples])
         return noise.to(self.device, self.dtype)
 
 

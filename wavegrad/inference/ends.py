@@ -5,11 +5,10 @@ zeros there too, or its last samples would depend on the company it is in: what 
 every convolution that reaches over it.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 
@@ -23,14 +22,10 @@ class Ends:
     """Index of the last position of each item."""
 
     @classmethod
-    def at_rate(
-        cls, frames: Sequence[int], n_frames: int, rate: int, dtype: torch.dtype, device: torch.device
-    ) -> "Ends":
+    def at_rate(cls, frames: Int[Tensor, " batch"], n_frames: int, rate: int, dtype: torch.dtype) -> "Ends":
         """Ends of items of so many `frames`, `rate` positions each, in a batch of `n_frames`."""
-        if min(frames) == n_frames:
-            return cls()
-        lengths = torch.tensor(frames, device=device) * rate
-        inside = torch.arange(n_frames * rate, device=device) < lengths[:, None]
+        lengths = frames * rate
+        inside = torch.arange(n_frames * rate, device=frames.device) < lengths[:, None]
         return cls(inside[:, :, None].to(dtype), lengths - 1)
 
     def clear_(self, x: Float[Tensor, "batch time channels"]) -> Float[Tensor, "batch time channels"]:

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
 from torch import Tensor
 
-from wavegrad.diffusion import Ancestral, NoiseSchedule, Sampler, SeededNoise
+from wavegrad.diffusion import Ancestral, NoiseSchedule, Sampler, seeded_noise
+from wavegrad.diffusion.noise import Draws
 from wavegrad.diffusion.samplers.walk import Walk
 from wavegrad.diffusion.schedule import warn_of_terminal_level
 from wavegrad.inference.engine import Engine
@@ -22,8 +22,6 @@ from wavegrad.shapes import Mel, Waveform
 
 MAX_CALLS = 50
 """Network calls in a graph: each is some hundred kernels to record."""
-Draws = Float[Tensor, "draws batch time"]
-"""All noises of a walk."""
 
 
 class StaticWalk(Walk):
@@ -65,16 +63,16 @@ def sample_at_once(
     padded = bucket(n_frames + 1)  # so that there always are masks
     condition = engine.condition(F.pad(mel, (0, padded - n_frames)), frames)
     indices = noise_indices(sampler, schedule)
-    draws = _draws(indices, seeds, [n * hop for n in frames], padded * hop, mel.device)
+    draws = seeded_noise(seeds, mel.device).draws(indices, padded * hop)
+    draws.mul_(_inside(condition))  # the state stays zero beyond the end of an item
 
     def walk(inputs: tuple[Draws, Condition]) -> Waveform:
         noises, condition = dict(zip(indices, inputs[0], strict=True)), inputs[1]
-        inside = condition.ends[-1].mask
-        assert inside is not None
+        inside = _inside(condition)
 
         def predict(y: Waveform, noise_level: OneLevel) -> Waveform:
             predicted = engine.network.step(y, condition, engine.network.levels(noise_level))
-            return (predicted * inside[:, :, 0]).to(y.dtype)
+            return (predicted * inside).to(y.dtype)
 
         return sampler.refine(StaticWalk(predict, schedule, noises.__getitem__))
 
@@ -94,16 +92,8 @@ def noise_indices(sampler: Sampler, schedule: NoiseSchedule) -> list[int]:
     return heard
 
 
-def _draws(
-    indices: Sequence[int], seeds: Sequence[int], lengths: Sequence[int], n_samples: int, device: torch.device
-) -> Draws:
-    """The noises of a batch, zero beyond the end of each item: then its state stays zero there.
-
-    On a GPU they are drawn into pinned memory, and copied while the processor goes on.
-    """
-    draws = torch.zeros(len(indices), len(seeds), n_samples, pin_memory=device.type == "cuda")
-    for item, (seed, length) in enumerate(zip(seeds, lengths, strict=True)):
-        noise = SeededNoise([seed])
-        for row, index in zip(draws, indices, strict=True):
-            row[item, :length] = noise(index, length)[0]
-    return draws.to(device, non_blocking=True)
+def _inside(condition: Condition) -> Waveform:
+    """1 inside an item, 0 beyond its end."""
+    mask = condition.ends[-1].mask
+    assert mask is not None
+    return mask[:, :, 0]

@@ -74,7 +74,10 @@ class PreparedNetwork:
         """Where items of so many `frames` end in a batch of `n_frames`, at every rate."""
         factors = self.config.factors
         rates = [math.prod(factors[:i]) for i in range(len(factors) + 1)]
-        return tuple(Ends.at_rate(frames, n_frames, rate, self.dtype, self.mel_conv.weight.device) for rate in rates)
+        if min(frames) == n_frames:
+            return tuple(Ends() for _ in rates)
+        lengths = torch.tensor(frames, device=self.mel_conv.weight.device)
+        return tuple(Ends.at_rate(lengths, n_frames, rate, self.dtype) for rate in rates)
 
     def condition(self, mel: Mel, ends: AllEnds | None = None) -> Condition:
         """The first convolution, and the first UBlock up to its first FiLM.

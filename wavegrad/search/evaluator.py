@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from wavegrad.audio.io import read_audio
 from wavegrad.audio.prior import colour, prior_gains, whiten
 from wavegrad.checkpoint import resolve_model
-from wavegrad.diffusion import NoiseSchedule, ScheduleWarning, SeededNoise, choose_sampler, diffuse
+from wavegrad.diffusion import NoiseSchedule, ScheduleWarning, choose_sampler, diffuse, seeded_noise
 from wavegrad.errors import WavegradError
 from wavegrad.evaluation import METRICS
 from wavegrad.search.bound import Reverse, schedule_bound
@@ -156,7 +156,7 @@ class VocoderEvaluator:
         with torch.inference_mode():
             gains = prior_gains(mel, self.vocoder.mel_config, self.vocoder.prior)
             y_0 = whiten(reference.to(mel.device), gains)
-            noise = SeededNoise([self.setup.seed + index], mel.device)(0, y_0.shape[1])
+            noise = seeded_noise([self.setup.seed + index], mel.device)(0, y_0.shape[1])
             predict = self._predict(mel)
             found = []
             for value in levels:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from wavegrad.diffusion.noise import SeededNoise
+from wavegrad.diffusion.counter_noise import seeded_noise
 from wavegrad.diffusion.samplers.walk import Predict, Walk
 from wavegrad.diffusion.schedule import NoiseSchedule, warn_of_terminal_level
 from wavegrad.errors import ConfigError
@@ -20,7 +20,7 @@ class Sampler(ABC):
     The last step goes to alpha_bar_0 = 1, where the log-SNR is infinite: every sampler ends on the network's prediction
     of y_0 at level 1, and adds no noise there.
 
-    Noise is `SeededNoise`, a function of seed, index and sample position: y_N is index N, the z that goes into y_n
+    Noise is `seeded_noise`, a function of seed, index and sample position: y_N is index N, the z that goes into y_n
     index n, and the k-th further draw at level n (k = 1, 2, ...) index n + k (N + 1). Two samplers with the same seed
     see the same noise, and an item does not depend on its neighbours.
     """
@@ -89,7 +89,7 @@ class Sampler(ABC):
         Warns:
             ScheduleWarning: sqrt(alpha_bar_N) is so large that pure noise is a wrong start (and it was not changed).
         """
-        noise = SeededNoise(seeds, device, dtype)
+        noise = seeded_noise(seeds, device, dtype)
         if start is not None:
             start = _given(start, len(seeds), n_samples).to(device, dtype)
         elif self.data_std == 1:

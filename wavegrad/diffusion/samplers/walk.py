@@ -63,7 +63,7 @@ class Walk:
         Raises:
             WavegradError: a prediction is not finite, or not of the shape of y; the message names the step.
         """
-        level = torch.full((len(y),), alpha_bar**0.5, dtype=y.dtype, device=y.device)
+        level = y.new_full((1,), alpha_bar**0.5).expand(len(y))  # by its layout one level for all items
         predicted = self._predict(y, level)
         noise, v = predicted if isinstance(predicted, tuple) else (predicted, None)
         where = f"at refinement step {n} of {self.n_steps}"

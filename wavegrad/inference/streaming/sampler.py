@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from wavegrad.diffusion import SeededNoise
+from wavegrad.diffusion import Noise, seeded_noise
 from wavegrad.errors import WavegradError
 from wavegrad.inference.streaming.network import StreamMelConv, StreamNetwork
 from wavegrad.inference.streaming.steps import LinearStep
@@ -25,7 +25,7 @@ class StreamSampler(Operator):
     def __init__(self, network: WaveGrad, steps: Sequence[LinearStep], seeds: Sequence[int]):
         parameter = next(network.parameters())
         self.hop_length = network.config.hop_length
-        self.noise = SeededNoise(seeds, parameter.device)
+        self.noise = seeded_noise(seeds, parameter.device)
         self.first_noise = steps[0].n
         self.mel_conv = StreamMelConv(network)
         template = StreamNetwork(network)
@@ -48,7 +48,7 @@ class StreamStep(Operator):
     What flows is `2 batch time`: y, and the y_0 that the last step predicted, which multistep solvers look back at.
     """
 
-    def __init__(self, network: StreamNetwork, step: LinearStep, noise: SeededNoise):
+    def __init__(self, network: StreamNetwork, step: LinearStep, noise: Noise):
         self.network = network
         self.step = step
         self.noise = noise
