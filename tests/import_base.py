@@ -11,8 +11,8 @@ from pathlib import Path
 
 import wavegrad
 
-BEHIND_EXTRAS: set[str] = set()
-"""Modules that cannot be imported without an extra."""
+BEHIND_EXTRAS = {"wavegrad.inference.film_kernel"}
+"""Modules that cannot be imported without an extra, or without Triton, which PyTorch's builds for CUDA bring along."""
 
 
 def modules() -> list[str]:
@@ -23,12 +23,13 @@ def modules() -> list[str]:
 
 
 def hide_extras() -> None:
-    """Make the libraries of all extras fail on import, as if they were not installed."""
+    """Make the libraries of all extras, and Triton, fail on import, as if they were not installed."""
     pyproject = Path(__file__).parents[1] / "pyproject.toml"
     extras = tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    sys.modules["triton"] = None  # type: ignore[assignment] # Python's own sign for "not to be found"
     for requirement in (requirement for extra in extras.values() for requirement in extra):
         name = re.split(r"[\[<>=]", requirement)[0].replace("-", "_")
-        sys.modules[name] = None  # type: ignore[assignment] # Python's own sign for "not to be found"
+        sys.modules[name] = None  # type: ignore[assignment]
 
 
 def main() -> None:

@@ -48,6 +48,20 @@ def test_random_weights_of_a_preset(run):
     assert "reference" not in result.out
 
 
+def test_parts_of_the_engine_off(run):
+    """Each in turn with the whole one; on a CPU, where they are never on, it is the same work."""
+    result = run(
+        *("benchmark", "synthesis", "--network", "tiny", "--engine", "fast,no-fusion,no-graphs", "--seconds", "0.05"),
+        *("--runs", 1, "--steps", 1, "--device", "cpu"),
+    )
+    assert result.code == 0, result.err
+    assert [line.split(":")[0].split(", ")[-1] for line in result.out.splitlines()] == [
+        "fast",
+        "no-fusion",
+        "no-graphs",
+    ]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -308,6 +308,18 @@ def test_without_a_score_nothing_is_corrected():
     assert torch.equal(found, Ancestral()(lambda y, level: torch.zeros_like(y), SHORT, 50, [1]))
 
 
+def test_the_network_is_told_one_level_for_all_items(sampler):
+    """By the layout of the tensor, so that nothing need compare its values."""
+    levels = []
+
+    def predict_noise(y, level):
+        levels.append(level)
+        return gaussian(0.3)(y, level)
+
+    sampler(predict_noise, SHORT, 20, [1, 2])
+    assert {(tuple(level.shape), level.stride(0)) for level in levels} == {((2,), 0)}
+
+
 @pytest.mark.gpu
 def test_the_device_changes_rounding_only(sampler, monkeypatch):
     """With the noise of a CPU on both."""

@@ -1,6 +1,7 @@
 """The engine gives the numbers of the network: alone, in company, in every layout."""
 
 import weakref
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
@@ -58,6 +59,29 @@ def test_the_presets_in_float32(name: str) -> None:
     with torch.inference_mode():
         expected, found = network(y, mel, levels), Engine.prepare(network).bind(mel)(y, levels)
     assert (found - expected).norm() / expected.norm() < 1e-5
+
+
+@pytest.mark.parametrize("frames", [[3, 3], [2, 3]])
+def test_a_call_looks_at_no_value(make: Make, frames: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a GPU each look makes the processor wait, and so does a tensor made of a list. Tensors of "meta" have none."""
+    network = make().to("meta")
+    y, mel, _ = (value.to("meta") for value in inputs(network, 2, 3))
+    predict = Engine.prepare(network).bind(mel, frames)
+    monkeypatch.setattr(torch, "tensor", None)
+    monkeypatch.setattr(torch, "autocast", lambda *arguments, **options: nullcontext())  # which "meta" does not have
+    with torch.inference_mode():
+        for level in (torch.empty(1, device="meta").expand(2), torch.empty(1, device="meta")):
+            assert predict(y, level).shape == y.shape
+
+
+def test_noise_levels_are_compared_only_where_their_layout_leaves_it_open(make: Make) -> None:
+    network = make()
+    y, mel, levels = inputs(network, 2, 3)
+    predict = Engine.prepare(network).bind(mel)
+    with torch.inference_mode():
+        predict(y, levels[:1].expand(2).clone())
+        with pytest.raises(ValueError, match="the engine takes one for the whole batch"):
+            predict(y, torch.tensor([0.5, 0.25]))
 
 
 def test_scales_and_shifts_of_one_level_at_a_time(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:

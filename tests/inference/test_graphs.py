@@ -20,7 +20,7 @@ from wavegrad.diffusion import (
     ScheduleWarning,
 )
 from wavegrad.diffusion.samplers.walk import Walk
-from wavegrad.inference import Engine
+from wavegrad.inference import Engine, EngineOptions
 from wavegrad.inference.graphs import BUCKET_FRAMES, GraphCache, Recorder, bucket
 from wavegrad.inference.loop import MAX_CALLS, noise_indices, sample_at_once
 from wavegrad.network import WaveGrad
@@ -193,6 +193,24 @@ def test_cuda_graphs_of_calls(make: Make, frames: list[int]) -> None:
             at = level.expand(2)
             expected = Engine.prepare(network.cpu()).bind(mel, frames)(y, at)
             torch.testing.assert_close(predict(y.cuda(), at.cuda()).cpu(), expected, rtol=0, atol=1e-3)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("n_graphs", [0, 8])
+def test_the_host_never_waits_inside_a_call(make: Make, n_graphs: int) -> None:
+    """PyTorch raises on every synchronising call while the debug mode is on. The levels are as a walk has them."""
+    network = make().float()
+    y, mel, levels = (value.cuda() for value in inputs(network, 2, 7))
+    predict = Engine.prepare(network.cuda(), options=EngineOptions(n_graphs=n_graphs)).bind(mel, [7, 3])
+    with torch.inference_mode():
+        predict(y, levels[:1].expand(2))
+        noise = CounterNoise([1, 2], "cuda")
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            predict(y, levels[1:2].expand(2))
+            noise(3, 100)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
 
 
 @pytest.mark.gpu

@@ -5,7 +5,7 @@ import json
 import os
 import platform
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -79,7 +79,10 @@ def synthesis(
     batch: Annotated[str, typer.Option(help="Batch sizes.")] = "1",
     seconds: Annotated[str, typer.Option(help="Lengths of the utterances, s.")] = "5",
     dtype: Annotated[str, typer.Option(help="Precisions of the network: float32, bfloat16, float16.")] = "float32",
-    engine: Annotated[str, typer.Option(help="fast, reference (the network as trained), or both.")] = "fast,reference",
+    engine: Annotated[
+        str,
+        typer.Option(help="fast, on a GPU no-fusion or no-graphs (fast without), reference (the network as trained)."),
+    ] = "fast,reference",
     runs: Annotated[int, typer.Option(help="Measured calls of each kind, after one to warm up.", min=1)] = 5,
     device: Device = "auto",
     threads: Threads = None,
@@ -94,7 +97,7 @@ def synthesis(
         raise ConfigError(f"{out}: there is no folder {out.parent}")
     if network is not None and model is not None:
         raise ConfigError("--network and --model exclude each other: a preset has random weights, a model its own")
-    engines = _names("engine", engine, ("fast", "reference"))
+    engines = _names("engine", engine, ("fast", "no-fusion", "no-graphs", "reference"))
     dtypes = _names("dtype", dtype, ("float32", "bfloat16", "float16"))
     shapes = list(itertools.product(_numbers("steps", steps), _numbers("batch", batch), _numbers("seconds", seconds)))
     set_threads(threads)
@@ -135,6 +138,7 @@ def _measure(case: Case, vocoder: "Vocoder", engines: list[str], n_runs: int) ->
     """One row for each engine."""
     import torch
 
+    from wavegrad.inference import EngineOptions
     from wavegrad.inference.engine import DTYPES
     from wavegrad.inference.operations import count_operations
     from wavegrad.inference.speed import forget_peak, matrix_product, peak_memory_bytes, time_in_turn
@@ -144,8 +148,12 @@ def _measure(case: Case, vocoder: "Vocoder", engines: list[str], n_runs: int) ->
     mel = vocoder.mel(torch.randn(case.batch, n_frames * hop, generator=torch.Generator().manual_seed(0)) * 0.1)
     schedule = vocoder.find_schedule(case.steps)
 
+    without = {"no-fusion": EngineOptions(fused=False), "no-graphs": EngineOptions(n_graphs=0)}
+    vocoders = {name: replace(vocoder, engine_options=without.get(name, EngineOptions())) for name in engines}
+
     def call(engine: str) -> object:
-        return vocoder(mel, schedule, precision=case.dtype, engine=engine, griffin_lim=0)  # type: ignore[arg-type]
+        kind = "reference" if engine == "reference" else "fast"
+        return vocoders[engine](mel, schedule, precision=case.dtype, engine=kind, griffin_lim=0)  # type: ignore[arg-type]
 
     product, matrix_macs = matrix_product(device, DTYPES[case.dtype])
     calls = {name: (lambda name=name: call(name)) for name in engines} | {"matrix": product}
@@ -155,7 +163,7 @@ def _measure(case: Case, vocoder: "Vocoder", engines: list[str], n_runs: int) ->
     matrix_rate = matrix_macs / times["matrix"].median / 1e9
     rows = []
     for name in engines:
-        macs = audio_s * (counted.total(case.steps) if name == "fast" else case.steps * counted.network) / 1e9
+        macs = audio_s * (case.steps * counted.network if name == "reference" else counted.total(case.steps)) / 1e9
         median = times[name].median
         rows.append(
             Row(

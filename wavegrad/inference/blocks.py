@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from wavegrad.inference.ends import Ends
-from wavegrad.inference.film import Film, modulated
+from wavegrad.inference.film import Film, Modulate, modulated
 from wavegrad.inference.layers import Convolution, Linear, Rows, RowsOut, activate_, activated
 from wavegrad.inference.upsampled_conv import UpsampledConvolution
 from wavegrad.network.conv import Conv, Resampling, downsample, upsample
@@ -38,9 +38,10 @@ class PreparedUBlock:
     factor: int
     mode: Resampling
     slope: float
+    modulate: Modulate = modulated
 
     @classmethod
-    def prepare(cls, block: UBlock, dtype: torch.dtype) -> "PreparedUBlock":
+    def prepare(cls, block: UBlock, dtype: torch.dtype, modulate: Modulate = modulated) -> "PreparedUBlock":
         """From a block of the network."""
         first, *others = _convs(block.convs)
         conv_2, conv_3, conv_4 = (Convolution.prepare(conv, dtype) for conv in others)
@@ -53,6 +54,7 @@ class PreparedUBlock:
             block.factor,
             block.mode,
             block.slope,
+            modulate,
         )
 
     def start(self, x: Rows, ends: Ends, ends_out: Ends) -> Started:
@@ -64,10 +66,10 @@ class PreparedUBlock:
     def finish(self, started: Started, film: Film, ends: Ends) -> RowsOut:
         """The rest, from what `start` gave; the result is zero beyond the ends."""
         conv_2, conv_3, conv_4 = self.convs
-        h = conv_2(modulated(started.h, film, self.slope, ends))
+        h = conv_2(self.modulate(started.h, film, self.slope, ends))
         self._add_upsampled_(h, started.residual)
-        u = conv_3(modulated(h, film, self.slope, ends))
-        u = conv_4(modulated(u, film, self.slope, ends))
+        u = conv_3(self.modulate(h, film, self.slope, ends))
+        u = conv_4(self.modulate(u, film, self.slope, ends))
         return ends.clear_(u.add_(h))
 
     def _add_upsampled_(self, h: RowsOut, residual: Rows) -> None:

@@ -7,7 +7,9 @@ import torch
 import torch.nn.functional as F
 
 from wavegrad.device import Precision
-from wavegrad.inference.film import OneLevel
+from wavegrad.errors import ConfigError
+from wavegrad.inference.film import OneLevel, modulated
+from wavegrad.inference.fused_film import choose_modulation
 from wavegrad.inference.graphs import CudaRecorder, GraphCache, bucket
 from wavegrad.inference.prepared import Condition, PreparedNetwork
 from wavegrad.network import WaveGrad
@@ -21,12 +23,27 @@ DTYPES: dict[Precision, torch.dtype] = {
 
 
 @dataclass(frozen=True)
+class EngineOptions:
+    """What an engine may do on a GPU, to be switched off for comparisons; the result is the same to rounding."""
+
+    n_graphs: int = 8
+    """CUDA graphs that are kept; 0 for none: every call is launched kernel by kernel."""
+    fused: bool = True
+    """Whether `choose_modulation` may choose the fused kernel."""
+
+    def __post_init__(self) -> None:
+        if self.n_graphs < 0:
+            raise ConfigError(f"n_graphs is {self.n_graphs}; it must be 0, for none, or more")
+
+
+@dataclass(frozen=True)
 class Engine:
     """The network of a vocoder, rewritten for inference: the same numbers to rounding, fewer operations.
 
     What changes and why the result does not: `UpsampledConvolution` (products before the upsampling), `PreparedFiLM`
     (the noise level as a bias), `PreparedDBlock` (1x1 after the downsampling), `Condition` (the mel's part, once). Each
-    has its equality test. On a GPU whole walks (`sample_at_once`) or single calls are replayed from CUDA graphs.
+    has its equality test. On a GPU whole walks (`sample_at_once`) or single calls are replayed from CUDA graphs, and
+    what FiLM does to a feature is one kernel where that works (`fused_film`).
     """
 
     network: PreparedNetwork
@@ -34,20 +51,27 @@ class Engine:
     """None: every call is launched kernel by kernel."""
 
     @classmethod
-    def prepare(cls, network: WaveGrad, precision: Precision = "float32", n_graphs: int = 8) -> "Engine":
+    def prepare(
+        cls, network: WaveGrad, precision: Precision = "float32", options: EngineOptions = EngineOptions()
+    ) -> "Engine":
         """Copy and lay out the weights, on the device that they are on.
 
         Args:
             network: left as it is; later changes to it do not reach the engine.
             precision: of the arithmetic; a float64 network stays in float64 where float32 is asked for.
-            n_graphs: CUDA graphs that are kept, on a GPU; 0 for none.
+            options: for a GPU; a CPU has nothing to choose.
+
+        Warns:
+            KernelWarning: as `choose_modulation`.
         """
         weight = next(network.parameters())
         double = weight.dtype == torch.float64 and precision == "float32"
-        prepared = PreparedNetwork.prepare(network, torch.float64 if double else DTYPES[precision])
-        return cls(
-            prepared, GraphCache(n_graphs, CudaRecorder.on(weight.device)) if weight.is_cuda and n_graphs > 0 else None
-        )
+        dtype = torch.float64 if double else DTYPES[precision]
+        if not weight.is_cuda:
+            return cls(PreparedNetwork.prepare(network, dtype))
+        modulate = choose_modulation(weight.device, dtype) if options.fused else modulated
+        graphs = GraphCache(options.n_graphs, CudaRecorder.on(weight.device)) if options.n_graphs else None
+        return cls(PreparedNetwork.prepare(network, dtype, modulate), graphs)
 
     def bind(self, mel: Mel, frames: Sequence[int] | None = None) -> PredictNoise:
         """epsilon_theta(y, noise_level) for a mel.

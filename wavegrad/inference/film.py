@@ -1,5 +1,6 @@
 """FiLM with the noise level folded into a bias."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -75,3 +76,7 @@ def modulated(x: Rows, film: Film, slope: float, ends: Ends) -> Rows:
     """LeakyReLU(gamma x + xi), ready for a convolution."""
     scale, shift = film.chunk(2, dim=2)
     return activate_(torch.addcmul(shift, scale, x), slope, ends)
+
+
+Modulate = Callable[[Rows, Film, float, Ends], Rows]
+"""`modulated`, or something that does the same."""

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from wavegrad.inference.blocks import PreparedDBlock, PreparedUBlock, Started
 from wavegrad.inference.ends import Ends
-from wavegrad.inference.film import Film, LevelBias, OneLevel, PreparedFiLM
+from wavegrad.inference.film import Film, LevelBias, Modulate, OneLevel, PreparedFiLM, modulated
 from wavegrad.inference.layers import Convolution, RowsOut
 from wavegrad.network import WaveGrad, WaveGradConfig
 from wavegrad.network.dblock import DBlock
@@ -47,7 +47,7 @@ class PreparedNetwork:
     output_conv: Convolution
 
     @classmethod
-    def prepare(cls, network: WaveGrad, dtype: torch.dtype) -> "PreparedNetwork":
+    def prepare(cls, network: WaveGrad, dtype: torch.dtype, modulate: Modulate = modulated) -> "PreparedNetwork":
         """Lay out the weights of a network; they are copied."""
         return cls(
             network.config,
@@ -59,7 +59,7 @@ class PreparedNetwork:
             ),
             tuple(PreparedFiLM.prepare(film, dtype) for film in network.films if isinstance(film, FiLM)),
             tuple(
-                tuple(PreparedUBlock.prepare(block, dtype) for block in level if isinstance(block, UBlock))
+                tuple(PreparedUBlock.prepare(block, dtype, modulate) for block in level if isinstance(block, UBlock))
                 for level in map(_list, network.ublocks)
             ),
             Convolution.prepare(network.output_conv, dtype),

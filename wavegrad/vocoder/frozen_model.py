@@ -17,7 +17,7 @@ from wavegrad.device import Precision
 from wavegrad.diffusion import Ancestral, NoiseSchedule, Sampler
 from wavegrad.diffusion.discrete import find_steps, sub_schedules
 from wavegrad.errors import ConfigError, unknown
-from wavegrad.inference import Engine
+from wavegrad.inference import Engine, EngineOptions
 from wavegrad.network import WaveGrad
 from wavegrad.shapes import Mel, PredictNoise
 from wavegrad.vocoder.items import batch_of_waveforms
@@ -41,6 +41,7 @@ class FrozenModel:
         default_schedule: the one that is used when none is asked for.
         card: text of the model card (Markdown).
         griffin_lim: iterations of `MelConsistency` that follow the sampler where none are asked for.
+        engine_options: how the "fast" engine is prepared on a GPU; not saved with the model.
 
     Raises:
         ConfigError: hop length or band count of network and front-end differ, there is no such default schedule, or
@@ -54,6 +55,7 @@ class FrozenModel:
     default_schedule: str = "6"
     card: str = ""
     griffin_lim: int = 0
+    engine_options: EngineOptions = EngineOptions()
     _engines: dict[Precision, Engine] = field(default_factory=dict, init=False, repr=False)
     """Prepared when first used; what a call returns does not depend on it."""
     _consistencies: dict[int, MelConsistency] = field(default_factory=dict, init=False, repr=False)
@@ -157,7 +159,7 @@ class FrozenModel:
 
     def _engine(self, precision: Precision) -> Engine:
         if precision not in self._engines:
-            self._engines[precision] = Engine.prepare(self.network, precision)
+            self._engines[precision] = Engine.prepare(self.network, precision, self.engine_options)
         return self._engines[precision]
 
     def _iterations(self, griffin_lim: int | None) -> int:

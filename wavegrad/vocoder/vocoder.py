@@ -38,7 +38,7 @@ class Vocoder(FrozenModel):
     """Turns mel spectrograms into waveforms. Immutable: no call changes it, and it can be shared between threads.
 
     Args and errors are those of `FrozenModel`: mel_config, network, and by choice prior, schedules, default_schedule,
-    card and griffin_lim.
+    card, griffin_lim and engine_options.
     """
 
     @classmethod

@@ -1,0 +1,69 @@
+"""A script: Triton's interpreter runs the kernel on a CPU, beside PyTorch. Set TRITON_INTERPRET before it starts."""
+
+import itertools
+from dataclasses import replace
+
+import torch
+
+from tests.inference.conftest import random_network
+from wavegrad.inference.ends import Ends
+from wavegrad.inference.film import modulated
+from wavegrad.inference.fused_film import FusedModulation, check_modulation, choose_modulation
+from wavegrad.inference.prepared import PreparedNetwork
+from wavegrad.network import network_preset
+
+SHAPES = ((1, 1, 1), (2, 31, 127), (1, 33, 129), (3, 32, 128), (2, 70, 260))
+"""Around the borders of blocks of 32 positions and 128 channels."""
+
+
+def compare_shapes() -> None:
+    """float32: 1e-6; else one rounding, where PyTorch rounds up to three times. Both signs, both kinds of ends, and
+    tensors that are parts of larger ones."""
+    fused, generator = FusedModulation.load(), torch.Generator().manual_seed(0)
+    for (n_batch, n_time, n_channels), masked, strided in itertools.product(SHAPES, (True, False), (True, False)):
+        wide = torch.randn(n_batch, n_time + 2, 4 * n_channels, generator=generator)
+        x, film = wide[:, 2:, ::4], wide[:, :-2, 1 : 2 * n_channels + 1].roll(3, 0)
+        if not strided:
+            x, film = x.contiguous(), film.contiguous()
+        lengths = torch.arange(n_batch)[:, None, None] * 7 % n_time + 1
+        ends = Ends((torch.arange(n_time)[:, None] < lengths).float()) if masked else Ends()
+        expected = modulated(x, film, 0.2, ends)
+        found = fused(x, film, 0.2, ends)
+        assert found.shape == x.shape
+        assert found.is_contiguous()
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+    for dtype in (torch.float32, torch.bfloat16, torch.float16):
+        check_modulation(fused, torch.device("cpu"), dtype)
+        assert isinstance(choose_modulation(torch.device("cpu"), dtype), FusedModulation)
+
+
+def compare_roundings() -> None:
+    """The result is that of float32, rounded once: to the nearest in float16; the interpreter truncates bfloat16."""
+    generator = torch.Generator().manual_seed(1)
+    x, film = (torch.randn(1, 40, n, generator=generator).bfloat16() for n in (96, 192))
+    exact = modulated(x.float(), film.float(), 0.2, Ends())
+    assert torch.equal(FusedModulation.load()(x.half(), film.half(), 0.2, Ends()), exact.half())
+    truncated = (exact.view(torch.int32) & -(2**16)).view(torch.float32)
+    assert torch.equal(FusedModulation.load()(x, film, 0.2, Ends()).float(), truncated)
+
+
+def compare_networks() -> None:
+    """A whole step of the smallest network, items of two lengths."""
+    network = random_network(replace(network_preset("tiny"), mel_mean=-5.0))
+    generator = torch.Generator().manual_seed(2)
+    mel = torch.randn(2, network.config.n_mels, 2, generator=generator) - 5
+    y = torch.randn(2, 2 * network.config.hop_length, generator=generator)
+    results = []
+    for modulate in (FusedModulation.load(), modulated):
+        prepared = PreparedNetwork.prepare(network, torch.float32, modulate)
+        condition = prepared.condition(mel, prepared.ends([2, 1], 2))
+        with torch.inference_mode():
+            results.append(prepared.step(y, condition, prepared.levels(torch.tensor([0.7]))))
+    assert (results[0] - results[1]).norm() < 1e-5 * results[1].norm()
+
+
+if __name__ == "__main__":
+    compare_shapes()
+    compare_roundings()
+    compare_networks()
+    print("the same")

@@ -1,0 +1,188 @@
+"""The fused kernel: the same as PyTorch's passes where it is chosen, and not chosen where it does not work."""
+
+import dataclasses
+import importlib.util
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.inference.conftest import Make, inputs
+from wavegrad.inference import Engine, EngineOptions, KernelWarning
+from wavegrad.inference.ends import Ends
+from wavegrad.inference.film import Modulate, modulated
+from wavegrad.inference.fused_film import FusedModulation, check_modulation, choose_modulation
+from wavegrad.inference.prepared import PreparedNetwork
+from wavegrad.network import NETWORKS
+
+CPU = torch.device("cpu")
+FLOATS = (torch.float32, torch.bfloat16, torch.float16)
+needs_triton = pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="this PyTorch has no Triton")
+
+
+def in_a_process(script: str, tmp_path: Path, **environment: str) -> str:
+    """What a part of this folder prints: Triton decides on import whether it interprets."""
+    path = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(Path(__file__).parents[2]), "TRITON_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, str(Path(__file__).parent / script)]
+    done = subprocess.run(command, capture_output=True, text=True, env=path | environment, timeout=100)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@needs_triton
+def test_the_interpreted_kernel_is_what_pytorch_computes(tmp_path: Path) -> None:
+    assert in_a_process("interpreted_film.py", tmp_path, TRITON_INTERPRET="1") == "the same\n"
+
+
+@needs_triton
+def test_the_kernel_compiles_for_an_h200(tmp_path: Path) -> None:
+    """With the arguments that it is called with, by the assembler that comes with Triton; no GPU is needed."""
+    assert in_a_process("compiled_film.py", tmp_path) == "compiled\n"
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_a_right_kernel_is_chosen(dtype: torch.dtype) -> None:
+    def rounded_once(x: Tensor, film: Tensor, slope: float, ends: Ends) -> Tensor:
+        once = modulated(x.float(), film.float(), slope, Ends(None if ends.mask is None else ends.mask.float()))
+        return once.to(x.dtype)
+
+    assert choose_modulation(CPU, dtype, lambda: rounded_once) is rounded_once
+
+
+def test_a_precision_that_the_kernel_does_not_have() -> None:
+    def load() -> Modulate:
+        raise AssertionError
+
+    assert choose_modulation(CPU, torch.float64, load) is modulated
+
+
+def test_without_triton_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "triton", None)
+    monkeypatch.delitem(sys.modules, "wavegrad.inference.film_kernel", raising=False)
+    assert choose_modulation(CPU, torch.float32) is modulated
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (RuntimeError("Failed to find C compiler.\nmore"), r"instead: Failed to find C compiler\.$"),
+        (subprocess.CalledProcessError(1, "gcc"), "instead: Command 'gcc' returned non-zero exit status 1"),
+        (PermissionError(13, "Permission denied", "/cache"), "Permission denied"),
+        (AttributeError(), "instead: AttributeError$"),
+    ],
+)
+@pytest.mark.parametrize("when", ["loading", "running"])
+def test_a_kernel_that_fails_is_reported_and_not_used(error: Exception, said: str, when: str) -> None:
+    def fails(*arguments: object) -> Tensor:
+        raise error
+
+    load: Callable[..., Modulate] = (lambda: fails) if when == "running" else fails
+    with pytest.warns(KernelWarning, match=said):
+        assert choose_modulation(CPU, torch.float32, load) is modulated
+
+
+def swapped(x: Tensor, film: Tensor, slope: float, ends: Ends) -> Tensor:
+    return modulated(x, film.roll(film.shape[2] // 2, 2), slope, ends)
+
+
+def without_mask(x: Tensor, film: Tensor, slope: float, ends: Ends) -> Tensor:
+    return modulated(x, film, slope, Ends())
+
+
+def straight(x: Tensor, film: Tensor, slope: float, ends: Ends) -> Tensor:
+    return modulated(x, film, 1.0, ends)
+
+
+def short_of_the_last_row(x: Tensor, film: Tensor, slope: float, ends: Ends) -> Tensor:
+    out = modulated(x, film, slope, ends)
+    out[-1, -1] = out[-1, -1] if ends.mask is not None else 0.0
+    return out
+
+
+def not_a_number(x: Tensor, film: Tensor, slope: float, ends: Ends) -> Tensor:
+    return torch.full_like(x, float("nan"))
+
+
+def a_little_off(x: Tensor, film: Tensor, slope: float, ends: Ends) -> Tensor:
+    """Four roundings of the precision."""
+    return modulated(x * (1 + 2 * torch.finfo(x.dtype).eps), film, slope, ends)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize(
+    "wrong",
+    [swapped, without_mask, straight, short_of_the_last_row, not_a_number, a_little_off],
+    ids=lambda f: f.__name__,
+)
+def test_a_kernel_with_another_result_is_reported_and_not_used(wrong: Modulate, dtype: torch.dtype) -> None:
+    with pytest.warns(KernelWarning, match="it is off by up to"):
+        assert choose_modulation(CPU, dtype, lambda: wrong) is modulated
+
+
+def test_a_cpu_is_never_asked(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wavegrad.inference.engine.choose_modulation", None)
+    engine = Engine.prepare(make())
+    assert engine.network.ublocks[0][0].modulate is modulated
+    assert engine.graphs is None
+
+
+def test_what_is_counted_is_what_is_modulated(make: Make) -> None:
+    """Every modulation of a step goes through the function that was chosen, with as many values as the figures in the
+    module's docstring count."""
+    counted = 0
+
+    def counting(x: Tensor, film: Tensor, slope: float, ends: Ends) -> Tensor:
+        nonlocal counted
+        counted += x[0].numel()
+        return modulated(x, film, slope, ends)
+
+    network = make()
+    engine = dataclasses.replace(
+        Engine.prepare(network), network=PreparedNetwork.prepare(network, torch.float64, counting)
+    )
+    y, mel, levels = inputs(network, 1, 4)
+    with torch.inference_mode():
+        found = engine.bind(mel)(y, levels[:1])
+        torch.testing.assert_close(found, Engine.prepare(network).bind(mel)(y, levels[:1]), rtol=0, atol=0)
+    assert counted == modulated_values(network.config.ublock_channels, network.config.factors, 4)
+    base = modulated_values(NETWORKS["base"].ublock_channels, NETWORKS["base"].factors, 80)
+    assert round(base / 1e6, 1) == 22.1
+    assert round(base * (8 - 4) * 2 * 6 / 1e9, 2) == 1.06
+
+
+def modulated_values(channels: tuple[int, ...], factors: tuple[int, ...], n_frames: int) -> int:
+    """By all blocks of a network of one block a level, in one step over so many frames."""
+    values, rate = 0, n_frames
+    for width, factor in zip(channels, factors, strict=True):
+        rate *= factor
+        values += 3 * width * rate
+    return values
+
+
+@pytest.mark.gpu
+@needs_triton
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_the_kernel_on_the_device(dtype: torch.dtype) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fused = choose_modulation(torch.device("cuda"), dtype)
+    assert isinstance(fused, FusedModulation)
+    check_modulation(fused, torch.device("cuda"), dtype)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("frames", [[9, 9], [3, 70]])
+@pytest.mark.parametrize("n_graphs", [0, 8])
+def test_an_engine_with_and_without(make: Make, frames: list[int], n_graphs: int) -> None:
+    network = make().float()
+    y, mel, levels = (value.cuda() for value in inputs(network, 2, max(frames)))
+    engines = [Engine.prepare(network.cuda(), options=EngineOptions(n_graphs, fused)) for fused in (True, False)]
+    assert [type(engine.network.ublocks[0][0].modulate) is FusedModulation for engine in engines] == [True, False]
+    with torch.inference_mode():
+        fused, plain = (engine.bind(mel, frames)(y, levels[:1].expand(2)) for engine in engines)
+    assert (fused - plain).norm() < 1e-5 * plain.norm()
