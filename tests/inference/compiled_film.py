@@ -46,6 +46,9 @@ def main() -> None:
         for ends in (Ends(mask), Ends()):
             out = replace(fused, kernel=only_compiles)(x, film, 0.2, ends)
             assert out.dtype == dtype
+            addresses = [line for line in only_compiles.compiled[-1].asm["ttir"].splitlines() if "tt.addptr" in line]
+            assert len(addresses) == 4 + (ends.mask is not None)
+            assert all("xi64>" in line for line in addresses)  # 2^31 values are soon reached
             ptx = only_compiles.compiled[-1].asm["ptx"]
             assert ".target sm_90" in ptx
             assert (dtype == torch.float32) or "cvt.rn" in ptx  # to the nearest, which the interpreter does not

@@ -30,7 +30,7 @@ def scale_shift_leaky_relu(
     scale_here = row[:, None] * (2 * n_channels) + channel[None, :]
     value = tl.load(x + here, there).to(tl.float32)
     scale = tl.load(film + scale_here, there).to(tl.float32)
-    shift = tl.load(film + scale_here + n_channels, there).to(tl.float32)
+    shift = tl.load(film + (scale_here + n_channels), there).to(tl.float32)
     value = scale * value + shift
     value = tl.where(value > 0, value, value * slope)
     if mask is not None:
