@@ -314,6 +314,15 @@ def test_the_gpu_makes_the_same_audio(vocoder: Vocoder, mel: Tensor, monkeypatch
     torch.testing.assert_close(stream.cpu(), expected, rtol=0, atol=1e-3)
 
 
+def test_tables_are_made_once(vocoder: Vocoder, mel: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of the check of a mel and of the prior: each call made them anew."""
+    first = vocoder(mel, 2)
+    monkeypatch.setattr("wavegrad.audio.mel.mel_filterbank", None)
+    assert torch.equal(vocoder(mel, 2), first)
+    with pytest.raises(TypeError, match="not callable"):
+        vocoder.to("cpu")(mel, 2)  # a copy may be on another device, and makes its own
+
+
 def test_threads_may_share_a_vocoder(vocoder: Vocoder, mel: Tensor) -> None:
     from concurrent.futures import ThreadPoolExecutor
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from wavegrad.audio import MelConsistency
 from wavegrad.audio.mel import MelConfig
 from wavegrad.audio.mel_check import check_mel
-from wavegrad.audio.prior import PriorConfig, prior_gains
+from wavegrad.audio.prior import PriorConfig, PriorGains
 from wavegrad.audio.stream_colour import StreamColour, n_coloured
 from wavegrad.audio.stream_consistency import StreamConsistency, last_sample_needed
 from wavegrad.device import Precision, autocast
@@ -108,6 +108,7 @@ class VocoderStream(Operator):
         self.n_final = 0
         self.n_given = 0
         self.sampler = StreamSampler(network, steps, seeds)
+        self.prior_gains = PriorGains(mel_config, prior).to(self.device)
         self.colour = StreamColour(mel_config.hop_length)
         self.consistency = StreamConsistency(MelConsistency(mel_config, options.griffin_lim).to(self.device))
 
@@ -165,7 +166,7 @@ class VocoderStream(Operator):
         return self.consistency.push(waveform, piece).values
 
     def _gains(self, mel: Tensor) -> Tensor:
-        gains = prior_gains(mel, self.mel_config, self.prior)
+        gains = self.prior_gains(mel)
         assert gains is not None
         return gains.mT
 

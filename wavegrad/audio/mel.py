@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, get_args
 
 import torch
@@ -130,7 +131,7 @@ class MelConfig:
         """The smallest value: that of silence, unless `magnitude_epsilon` alone lifts a band above `floor`."""
         return self._value(self.floor)
 
-    @property
+    @cached_property
     def maximum_plausible(self) -> float:
         """The largest value: no waveform within [-1, 1] exceeds it in any band.
 

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from types import MappingProxyType
 from typing import Literal, TypeVar, get_args
 
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from wavegrad.audio.consistency import MelConsistency, check_iterations
 from wavegrad.audio.mel import MelConfig, MelSpectrogram
-from wavegrad.audio.prior import PriorConfig
+from wavegrad.audio.prior import PriorConfig, PriorGains
 from wavegrad.binding import Fast, bind_condition, bind_with_variance, training_schedule
 from wavegrad.device import Precision
 from wavegrad.diffusion import Ancestral, NoiseSchedule, Sampler
@@ -166,6 +167,11 @@ class FrozenModel:
         n_iter = self.griffin_lim if griffin_lim is None else griffin_lim
         check_iterations(n_iter, self.mel_config)
         return n_iter
+
+    @cached_property
+    def _prior_gains(self) -> PriorGains:
+        """Its tables are made and brought to the device once."""
+        return PriorGains(self.mel_config, self.prior).to(self.device)
 
     def _consistency(self, griffin_lim: int | None) -> MelConsistency:
         n_iter = self._iterations(griffin_lim)

@@ -11,7 +11,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from wavegrad.audio.mel_check import check_mel
-from wavegrad.audio.prior import prior_gains
 from wavegrad.checkpoint import Model, load_model, resolve_model, save_model
 from wavegrad.device import Precision
 from wavegrad.diffusion import NoiseSchedule, Sampler, Variance, choose_sampler
@@ -144,7 +143,7 @@ class Vocoder(FrozenModel):
         walk = choose_sampler(sampler, variance, chosen.n_steps)
         consistency = self._consistency(griffin_lim)
         with torch.inference_mode():
-            gains = prior_gains(batch, self.mel_config, self.prior)
+            gains = self._prior_gains(batch)
             y_0 = None
             if engine == "fast" and guidance == 0 and on_step is None and self._is_plain:
                 y_0 = sample_at_once(self._engine(precision), walk, chosen, batch, ends, seeds)
