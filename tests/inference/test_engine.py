@@ -1,7 +1,6 @@
 """The engine gives the numbers of the network: alone, in company, in every layout."""
 
 import weakref
-from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
@@ -59,18 +58,6 @@ def test_the_presets_in_float32(name: str) -> None:
     with torch.inference_mode():
         expected, found = network(y, mel, levels), Engine.prepare(network).bind(mel)(y, levels)
     assert (found - expected).norm() / expected.norm() < 1e-5
-
-
-@pytest.mark.parametrize("frames", [[3], [3, 3], [2, 3]])
-def test_a_call_looks_at_no_value(make: Make, frames: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a GPU each look makes the processor wait, and so does a tensor made of a list. Tensors of "meta" have none."""
-    network = make().to("meta")
-    y, mel, _ = (value.to("meta") for value in inputs(network, len(frames), 3))
-    predict = Engine.prepare(network).bind(mel, frames)
-    monkeypatch.setattr(torch, "tensor", None)
-    monkeypatch.setattr(torch, "autocast", lambda *arguments, **options: nullcontext())  # which "meta" does not have
-    with torch.inference_mode():
-        assert predict(y, y.new_empty(1).expand(len(y))).shape == y.shape
 
 
 def test_noise_levels_are_compared_only_where_their_layout_leaves_it_open(make: Make) -> None:
