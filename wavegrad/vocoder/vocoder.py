@@ -101,7 +101,8 @@ class Vocoder(FrozenModel):
             mel: `batch n_mels frames`, or `n_mels frames` for one item, in the convention of `mel_config`.
             schedule: a schedule; the name of one of the model's, or else of wavegrad.diffusion; a number of steps (the
                 model's schedule of that length, or else `generic_schedule`); left out, the model's default.
-            seed: of the noise. Item i of a batch gets seed + i, or seed[i]: no item depends on its neighbours.
+            seed: of the noise. Item i of a batch gets seed + i, or seed[i]: no item depends on its neighbours. A seed
+                gives the same noise on all GPUs, and on all CPUs, but not on both (`seeded_noise`).
             length: samples to keep, or one number for each item (the shorter ones end in zeros).
             sampler: a sampler, or the name of one of wavegrad.diffusion.SAMPLERS ("ddim", "ddim:eta=0.5"); left out,
                 `default_sampler` of the number of steps.
