@@ -78,7 +78,9 @@ def synthesis(
     steps: Annotated[str, typer.Option(help="Numbers of refinement steps, with commas between them.")] = "6",
     batch: Annotated[str, typer.Option(help="Batch sizes.")] = "1",
     seconds: Annotated[str, typer.Option(help="Lengths of the utterances, s.")] = "5",
-    dtype: Annotated[str, typer.Option(help="Precisions of the network: float32, bfloat16, float16.")] = "float32",
+    dtype: Annotated[
+        str, typer.Option(help="Precisions of the network: float32, bfloat16, float16, int8.")
+    ] = "float32",
     engine: Annotated[str, typer.Option(help="fast, reference (the network as trained), or both.")] = "fast,reference",
     runs: Annotated[int, typer.Option(help="Measured calls of each kind, after one to warm up.", min=1)] = 5,
     device: Device = "auto",
@@ -95,7 +97,7 @@ def synthesis(
     if network is not None and model is not None:
         raise ConfigError("--network and --model exclude each other: a preset has random weights, a model its own")
     engines = _names("engine", engine, ("fast", "reference"))
-    dtypes = _names("dtype", dtype, ("float32", "bfloat16", "float16"))
+    dtypes = _names("dtype", dtype, ("float32", "bfloat16", "float16", "int8"))
     shapes = list(itertools.product(_numbers("steps", steps), _numbers("batch", batch), _numbers("seconds", seconds)))
     set_threads(threads)
     from wavegrad.device import choose_device

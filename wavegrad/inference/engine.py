@@ -10,6 +10,7 @@ from wavegrad.device import Precision
 from wavegrad.inference.film import OneLevel
 from wavegrad.inference.graphs import CudaRecorder, GraphCache, bucket
 from wavegrad.inference.prepared import Condition, PreparedNetwork
+from wavegrad.inference.quantized import check_int8
 from wavegrad.network import WaveGrad
 from wavegrad.shapes import Mel, NoiseLevel, PredictNoise, Waveform
 
@@ -17,6 +18,7 @@ DTYPES: dict[Precision, torch.dtype] = {
     "float32": torch.float32,
     "bfloat16": torch.bfloat16,
     "float16": torch.float16,
+    "int8": torch.int8,
 }
 
 
@@ -39,10 +41,16 @@ class Engine:
 
         Args:
             network: left as it is; later changes to it do not reach the engine.
-            precision: of the arithmetic; a float64 network stays in float64 where float32 is asked for.
+            precision: of the arithmetic (int8: of the products, see `quantized`); a float64 network stays in float64
+                where float32 is asked for.
             n_graphs: CUDA graphs that are kept, on a GPU; 0 for none.
+
+        Raises:
+            ConfigError: int8 where it is not possible.
         """
         weight = next(network.parameters())
+        if precision == "int8":
+            check_int8(weight.device)
         double = weight.dtype == torch.float64 and precision == "float32"
         prepared = PreparedNetwork.prepare(network, torch.float64 if double else DTYPES[precision])
         return cls(
