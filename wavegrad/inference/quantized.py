@@ -155,7 +155,7 @@ class QuantizedConvolution:
             n_before = min(-(-max(-offset, 0) // self.stride), n_out)
             n_inside = min(max(-(-(n_time - offset) // self.stride), 0), n_out)
             rows[:, :n_before] += of_zero * ones
-            rows[:, max(n_inside, n_before) :] += of_zero * ones
+            rows[:, n_inside:] += of_zero * ones
 
 
 def check_int8(device: torch.device) -> None:
