@@ -6,8 +6,7 @@ onnxruntime 1.31 on one core, 240 frames of `wavegrad-24k` there and back: produ
 import math
 
 import torch
-import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from wavegrad.audio.consistency import MOMENTUM, TINY, MelConsistency, edges
@@ -16,6 +15,7 @@ from wavegrad.export.mel import mel_bands
 
 Spectra = tuple[str, str]
 """Real and imaginary parts, `batch frames n_freqs`."""
+_FAR = torch.iinfo(torch.int64).max
 
 
 def consistent(g: Graph, waveform: str, mel: str, consistency: MelConsistency) -> str:
@@ -40,27 +40,31 @@ class _Transform:
 
     def __init__(self, graph: Graph, n_frames: str, consistency: MelConsistency):
         self._graph = g = graph
-        self._config = config = consistency.config
-        self._middle = config.win_length // 2
-        self._windows = [g.constant(half) for half in _halves(consistency.window)]
-        distance = torch.arange(self._middle + 1)
-        turns = (distance[:, None] * torch.arange(config.n_fft // 2 + 1) % config.n_fft).double() / config.n_fft
-        angles, scales = 2 * math.pi * turns, _bin_scales(config.n_fft)
+        config = consistency.config
+        self._hop = config.hop_length
+        dropped = 1 - config.win_length % 2  # a window's first value is 0; without it there is a middle
+        window = consistency.window[dropped:]
+        self._left = edges(config)[0] - dropped
+        self._n_parts, self._middle = -(-len(window) // self._hop), len(window) // 2
+        right, left = window[self._middle :], window[: self._middle + 1].flip(0)
+        self._windows = g.constant(right), g.constant(left * (torch.arange(len(left)) > 0))
+        turns = torch.arange(self._middle + 1)[:, None] * torch.arange(config.n_fft // 2 + 1) % config.n_fft
+        angles, scales = turns.double() * (2 * math.pi / config.n_fft), _bin_scales(config.n_fft)
         self._there = [g.constant(scales * angles.cos()), g.constant(scales * -angles.sin())]
         self._back = [g.op("Transpose", table) for table in self._there]
-        middle = self._middle - edges(config)[0]
-        self._samples = [self._reflected(n_frames, middle + d) for d in (distance, -distance)]
-        window = g.reshape(g.constant(consistency.window.square()), (1, 1, -1))
+        self._samples, self._blocks = self._indices(n_frames)
         shape = g.op("Concat", g.constant([1]), n_frames, g.constant([1]), attributes={"axis": 0})
-        self._energy = g.op("Max", self._overlap_add(g.op("Expand", window, shape)), g.constant(TINY))
+        energy = self._overlap_add(g.op("Expand", g.constant(window.square()[None, None]), shape))
+        self._energy = g.op("Max", energy, g.constant(TINY))
 
     def spectra(self, waveform: str) -> Spectra:
         """`MelConsistency.cut` and `spectra`."""
         g = self._graph
-        right, left = (
-            g.op("Mul", g.op("Gather", waveform, samples, attributes={"axis": 1}), window)
-            for samples, window in zip(self._samples, self._windows, strict=True)
-        )
+        reflected = g.op("Gather", waveform, self._samples, attributes={"axis": 1})
+        blocks = g.op("Gather", g.reshape(reflected, (0, -1, self._hop)), self._blocks, attributes={"axis": 1})
+        frames = g.reshape(blocks, (0, 0, -1))
+        right = g.op("Mul", g.slice(frames, 2, self._middle, 2 * self._middle + 1), self._windows[0])
+        left = g.op("Mul", g.slice(frames, 2, self._middle, -_FAR, step=-1), self._windows[1])
         cosine, sine = self._there
         return g.op("MatMul", g.op("Add", right, left), cosine), g.op("MatMul", g.op("Sub", right, left), sine)
 
@@ -70,30 +74,32 @@ class _Transform:
         even, odd = (g.op("MatMul", part, table) for part, table in zip(spectra, self._back, strict=True))
         right = g.op("Mul", g.op("Add", even, odd), self._windows[0])
         left = g.op("Mul", g.op("Sub", even, odd), self._windows[1])
-        halves = g.slice(left, 2, -1, 0, step=-1), g.slice(right, 2, 0, self._config.win_length - self._middle)
-        return g.op("Div", self._overlap_add(g.op("Concat", *halves, attributes={"axis": 2})), self._energy)
+        frames = g.op("Concat", g.slice(left, 2, -1, 0, step=-1), right, attributes={"axis": 2})
+        return g.op("Div", self._overlap_add(frames), self._energy)
 
-    def _reflected(self, n_frames: str, offset: Int[Tensor, " n"]) -> str:
-        """Samples k * hop_length + offset of each frame k, `frames n`; beyond the ends reflected, as often as needed."""
+    def _indices(self, n_frames: str) -> tuple[str, str]:
+        """Of the samples that all windows see, beyond the ends reflected, as often as needed; and of the hops of these
+        under each window, `frames parts`."""
         g = self._graph
-        n_samples = g.op("Squeeze", g.op("Mul", n_frames, g.constant([self._config.hop_length])))
-        starts = g.op("Range", g.constant(0), n_samples, g.constant(self._config.hop_length))
-        sample = g.op("Add", g.reshape(starts, (-1, 1)), g.constant(offset))
-        last = g.op("Sub", n_samples, g.constant(1))
-        round_trip = g.op("Mod", g.op("Add", sample, last), g.op("Add", last, last))
-        return g.op("Abs", g.op("Sub", round_trip, last))
+        n = g.op("Squeeze", n_frames)
+        joined = g.op("Mul", g.op("Add", n, g.constant(self._n_parts - 1)), g.constant(self._hop))
+        sample = g.op("Sub", g.op("Range", g.constant(0), joined, g.constant(1)), g.constant(self._left))
+        last = g.op("Sub", g.op("Mul", n, g.constant(self._hop)), g.constant(1))
+        there_and_back = g.op("Mod", g.op("Add", sample, last), g.op("Add", last, last))
+        frame = g.reshape(g.op("Range", g.constant(0), n, g.constant(1)), (-1, 1))
+        blocks = g.op("Add", frame, g.constant(torch.arange(self._n_parts)))
+        return g.op("Abs", g.op("Sub", there_and_back, last)), blocks
 
     def _overlap_add(self, frames: str) -> str:
-        """`batch frames win_length` -> `batch frames*hop_length`, the reflected ends cut off."""
-        g, hop, win = self._graph, self._config.hop_length, self._config.win_length
-        n_parts, left = -(-win // hop), edges(self._config)[0]
-        whole = g.op("Pad", frames, g.constant([0, 0, 0, 0, 0, n_parts * hop - win]))
+        """`batch frames window` -> `batch frames*hop_length`, the reflected ends cut off."""
+        g, hop, n = self._graph, self._hop, self._n_parts
+        whole = g.op("Pad", frames, g.constant([0, 0, 0, 0, 0, n * hop - (2 * self._middle + 1)]))
         parts = (
-            g.op("Pad", g.slice(whole, 2, k * hop, (k + 1) * hop), g.constant([0, k, 0, 0, n_parts - 1 - k, 0]))
-            for k in range(n_parts)
+            g.op("Pad", g.slice(whole, 2, k * hop, (k + 1) * hop), g.constant([0, k, 0, 0, n - 1 - k, 0]))
+            for k in range(n)
         )
         added = g.reshape(g.op("Sum", *parts), (0, -1))
-        return g.op("Pad", added, g.constant([0, -left, 0, left - (n_parts - 1) * hop]))  # a negative number crops
+        return g.op("Pad", added, g.constant([0, -self._left, 0, self._left - (n - 1) * hop]))  # less than 0: crop
 
 
 class _Update:
@@ -118,10 +124,10 @@ class _Update:
         """`present` with phases that go on from `previous`, and the right mel."""
         g = self._graph
         magnitudes = self._modulus(present)
-        phases = tuple(self._further(*parts) for parts in zip(previous, present, strict=True))
-        modulus = g.op("Max", self._modulus(phases), g.constant(TINY))
+        real, imaginary = (self._further(*parts) for parts in zip(previous, present, strict=True))
+        modulus = g.op("Max", self._modulus((real, imaginary)), g.constant(TINY))
         factor = g.op("Div", g.op("Mul", magnitudes, self._gains(magnitudes)), modulus)
-        return g.op("Mul", phases[0], factor), g.op("Mul", phases[1], factor)
+        return g.op("Mul", real, factor), g.op("Mul", imaginary, factor)
 
     def _further(self, previous: str, present: str) -> str:
         g = self._graph
@@ -148,10 +154,3 @@ def _bin_scales(n_fft: int) -> Float[Tensor, " n_freqs"]:
     scales = torch.full((n_fft // 2 + 1,), math.sqrt(2 / n_fft), dtype=torch.float64)
     scales[[0, -1]] = math.sqrt(1 / n_fft)
     return scales
-
-
-def _halves(window: Float[Tensor, " win_length"]) -> tuple[Float[Tensor, " half"], Float[Tensor, " half"]]:
-    """A window from its middle to the right, and to the left, where the middle itself counts as 0."""
-    middle = len(window) // 2
-    right = F.pad(window[middle:], (0, 2 * middle + 1 - len(window)))
-    return right, F.pad(window[:middle].flip(0), (1, 0))

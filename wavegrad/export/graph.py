@@ -32,7 +32,7 @@ class Graph:
         self._nodes.append(node)
         return name
 
-    def constant(self, value: np.ndarray | Tensor | Sequence[int] | Sequence[float] | float) -> str:
+    def constant(self, value: np.ndarray | Tensor | Sequence[int] | Sequence[float] | int | float) -> str:
         """Floats become float32, whole numbers int64."""
         array = value.detach().cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
         array = np.ascontiguousarray(array, np.float32 if array.dtype.kind == "f" else np.int64)
