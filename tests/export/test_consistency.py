@@ -18,7 +18,7 @@ MORE = {
     "centred powers": replace(CONFIGS["powers"], centring="center", stft_normalized=True),
     "two hops": replace(SMALL, win_length=48),
     "a window as long as the transform": replace(SMALL, win_length=128, n_fft=128),
-    "half a transform that is odd": replace(SMALL, n_fft=126, reference_level=1.5),
+    "bins of an odd number of pairs": replace(SMALL, n_fft=126, reference_level=1.5),
 }
 
 

@@ -1,6 +1,7 @@
 """`MelConsistency` as ONNX nodes: its iterations are a Loop, its Fourier transforms matrix products.
 
-onnxruntime 1.31 on one core, 240 frames of `wavegrad-24k` there and back: products 11.0 ms, its DFT operator 29.5 ms.
+onnxruntime 1.31, one thread, 240 frames of `wavegrad-24k` there and back, in one run: these products 11.0 ms, those of
+whole tables 18.5, the DFT operator 29.5. As a Loop it is as quick as written out, and loads 70 times as fast.
 """
 
 import math
