@@ -35,8 +35,8 @@ class _Transform:
     """Waveform to spectra, and back.
 
     A windowed frame x is folded at its middle c: x[c + d] + x[c - d] gives the real parts, x[c + d] - x[c - d] the
-    imaginary ones, which halves the products. So phases count from c, not from the frame's first sample: a delay, which
-    does not matter to what is done with them. Bins are scaled so that the transform back is the transposed one.
+    imaginary ones, which halves the products. So phases count from c, not from the frame's first sample, and backwards:
+    nothing that is done with them depends on it. Bins are scaled so that the transform back is the transposed one.
     """
 
     def __init__(self, graph: Graph, n_frames: str, consistency: MelConsistency):
@@ -51,7 +51,7 @@ class _Transform:
         self._windows = g.constant(right), g.constant(left * (torch.arange(len(left)) > 0))
         turns = torch.arange(self._middle + 1)[:, None] * torch.arange(config.n_fft // 2 + 1) % config.n_fft
         angles, scales = turns.double() * (2 * math.pi / config.n_fft), _bin_scales(config.n_fft)
-        self._there = [g.constant(scales * angles.cos()), g.constant(scales * -angles.sin())]
+        self._there = [g.constant(scales * angles.cos()), g.constant(scales * angles.sin())]
         self._back = [g.op("Transpose", table) for table in self._there]
         self._samples, self._blocks = self._indices(n_frames)
         shape = g.op("Concat", g.constant([1]), n_frames, g.constant([1]), attributes={"axis": 0})
