@@ -101,7 +101,9 @@ def synthesis(
     shapes = list(itertools.product(_numbers("steps", steps), _numbers("batch", batch), _numbers("seconds", seconds)))
     set_threads(threads)
     from wavegrad.device import choose_device
+    from wavegrad.inference import keep_freed_memory
 
+    keep_freed_memory()
     where = choose_device(device)
     rows = []
     for name, vocoder in vocoders_of(network, model):

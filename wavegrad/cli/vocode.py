@@ -83,7 +83,10 @@ def vocode(
     set_threads(threads)
     from wavegrad.binding import check_guidance
     from wavegrad.device import choose_device
+    from wavegrad.inference import keep_freed_memory
     from wavegrad.vocoder import Vocoder
+
+    keep_freed_memory()
 
     vocoder = Vocoder.from_pretrained(model).to(choose_device(device))
     chosen = vocoder.find_schedule(read_schedule(schedule, steps))

@@ -2,6 +2,20 @@
 
 from wavegrad.inference.engine import Engine
 from wavegrad.inference.loop import sample_at_once
-from wavegrad.inference.memory import MemoryWarning, give_back_memory, in_smaller_batches, is_of_memory
+from wavegrad.inference.memory import (
+    MemoryWarning,
+    give_back_memory,
+    in_smaller_batches,
+    is_of_memory,
+    keep_freed_memory,
+)
 
-__all__ = ["Engine", "MemoryWarning", "give_back_memory", "in_smaller_batches", "is_of_memory", "sample_at_once"]
+__all__ = [
+    "Engine",
+    "MemoryWarning",
+    "give_back_memory",
+    "in_smaller_batches",
+    "is_of_memory",
+    "keep_freed_memory",
+    "sample_at_once",
+]
