@@ -82,11 +82,14 @@ def copy_syntheses(name: str | None, label: str, wanted: Synthesis) -> "tuple[li
     each schedule or its default schedule; and its mel.
 
     Raises:
-        CheckpointError, ConfigError: there is no such model, schedule or sampler.
+        CheckpointError, ConfigError: there is no such model, schedule or sampler, or no int8 on this machine.
     """
     from wavegrad.checkpoint import resolve_model
+    from wavegrad.inference import check_int8
 
     model = load(resolve_model(name), wanted.device)
+    if "int8" in wanted.precisions:
+        check_int8(model.vocoder.device)
     choices: list[int | str | None] = [*wanted.steps, *wanted.schedules] or [None]
     samplers: list[str | None] = [*wanted.samplers] or [None]
     iterations: list[int | None] = [*wanted.griffin_lim] or [None]

@@ -83,12 +83,14 @@ def vocode(
     set_threads(threads)
     from wavegrad.binding import check_guidance
     from wavegrad.device import choose_device
-    from wavegrad.inference import keep_freed_memory
+    from wavegrad.inference import check_int8, keep_freed_memory
     from wavegrad.vocoder import Vocoder
 
     keep_freed_memory()
 
     vocoder = Vocoder.from_pretrained(model).to(choose_device(device))
+    if dtype == "int8":
+        check_int8(vocoder.device)
     chosen = vocoder.find_schedule(read_schedule(schedule, steps))
     check_guidance(vocoder.network, guidance)
     walk = _sampler(sampler, variance, eta, chosen.n_steps)

@@ -9,10 +9,12 @@ from wavegrad.inference.memory import (
     is_of_memory,
     keep_freed_memory,
 )
+from wavegrad.inference.quantized import check_int8
 
 __all__ = [
     "Engine",
     "MemoryWarning",
+    "check_int8",
     "give_back_memory",
     "in_smaller_batches",
     "is_of_memory",
