@@ -7,7 +7,8 @@ import torch
 
 from wavegrad.errors import ConfigError
 
-Precision = Literal["float32", "bfloat16", "float16"]
+Precision = Literal["float32", "bfloat16", "float16", "int8"]
+"""Of a network's products; what lies between them is float32 with int8, which only the fast engine has."""
 
 
 def choose_device(name: str) -> torch.device:
@@ -21,8 +22,22 @@ def choose_device(name: str) -> torch.device:
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 
+def check_has_casts(precision: Precision) -> None:
+    """Raise ConfigError for int8: of a network as it was trained, every layer can be cast to floats only."""
+    if precision == "int8":
+        raise ConfigError(
+            "precision 'int8' is for the fast engine, on whole mels and without a learned variance; for streams, and "
+            "for the network as it was trained, use 'float32'"
+        )
+
+
 def autocast(device: torch.device, precision: Precision) -> contextlib.AbstractContextManager[object]:
-    """The network's arithmetic in `precision`; for float32 a context that does nothing."""
+    """The network's arithmetic in `precision`; for float32 a context that does nothing.
+
+    Raises:
+        ConfigError: int8.
+    """
+    check_has_casts(precision)
     if precision == "float32":
         return contextlib.nullcontext()
     return torch.autocast(device.type, torch.bfloat16 if precision == "bfloat16" else torch.float16)

@@ -6,6 +6,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from wavegrad.inference import speed
+from wavegrad.inference.quantized import has_int8
 
 
 @pytest.fixture(autouse=True)
@@ -60,6 +61,18 @@ def test_parts_of_the_engine_off(run):
         "no-fusion",
         "no-graphs",
     ]
+
+
+@pytest.mark.skipif(not has_int8(), reason="a processor without VNNI or AMX")
+def test_int8_beside_the_reference_in_float32(run, tmp_path):
+    result = run(
+        *("benchmark", "synthesis", "--network", "tiny", "--seconds", "0.05", "--runs", 1, "--dtype", "int8"),
+        *("--out", tmp_path / "speed.json", "--device", "cpu"),
+    )
+    assert result.code == 0, result.err
+    rows = json.loads((tmp_path / "speed.json").read_text())["rows"]
+    assert [(row["engine"], row["dtype"]) for row in rows] == [("fast", "int8"), ("reference", "float32")]
+    assert rows[0]["matrix_gmac_per_s"] > 1.5 * rows[1]["matrix_gmac_per_s"]
 
 
 @pytest.mark.parametrize(

@@ -73,11 +73,11 @@ def test_samplers_side_by_side_and_a_precision(run, model, recordings):
     )
     other = evaluate(run, recordings, *wanted, "--dtype", "bfloat16")
     assert (other.code, "with other systems" in other.err) == (2, True)
-    assert evaluate(run, recordings, *wanted, "--dtype", "bfloat16", "--overwrite").code == 0
-    half = Evaluation.load(recordings.parent / "report")
-    assert half.value("tiny, ancestral, 2 steps", "1", "log_mel_db") == pytest.approx(
-        evaluation.value("tiny, ancestral, 2 steps", "1", "log_mel_db"), rel=0.1
-    )
+    assert evaluate(run, recordings, *wanted, "--dtype", "bfloat16", "--dtype", "float32", "--overwrite").code == 0
+    both = Evaluation.load(recordings.parent / "report")
+    half, full = (both.value(f"tiny, {kind}ancestral, 2 steps", "1", "log_mel_db") for kind in ("bfloat16, ", ""))
+    assert full == evaluation.value("tiny, ancestral, 2 steps", "1", "log_mel_db")
+    assert full != half == pytest.approx(full, rel=0.1)
 
 
 def test_numbers_of_griffin_lim_iterations_side_by_side(run, model, recordings):
@@ -126,6 +126,8 @@ def test_a_bad_clip_is_reported_and_ends_with_2(run, model, recordings):
         (("--model", "none"), "unknown model 'none'"),
         (("--steps", "2", "--sampler", "ddpm"), "unknown sampler 'ddpm'"),
         (("--generated", "made=none", "--sampler", "ddim"), "are for models; name one with --model"),
+        (("--generated", "made=none", "--dtype", "bfloat16"), "are for models; name one with --model"),
+        (("--dtype", "float8"), "unknown dtype 'float8'"),
         (("--generated", "a=none", "--tolerance-ms", "-1"), None),
     ],
 )

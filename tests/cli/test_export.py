@@ -8,6 +8,8 @@ import onnxruntime
 import pytest
 import soundfile
 
+from wavegrad.diffusion import NoiseSchedule
+
 RUNNER = """
 import sys
 import wave
@@ -52,6 +54,18 @@ def test_a_single_network_call(run, model, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["n.onnx"]
 
 
+def test_the_iterations_that_are_asked_for(run, model, tmp_path):
+    """And a schedule file of any name."""
+    schedule = tmp_path / "schedule"
+    NoiseSchedule.log_snr(1, 20.0, -20.0).save(schedule)
+    for options, n_iter in ((("--griffin-lim", 2), "2"), ((), "0")):
+        result = run("export", "--onnx", tmp_path / "v.onnx", "--model", model, "--schedule", schedule, *options)
+        assert (result.code, result.err) == (0, "")
+        session = onnxruntime.InferenceSession(tmp_path / "v.onnx", providers=["CPUExecutionProvider"])
+        about = session.get_modelmeta().custom_metadata_map
+        assert (about["griffin_lim"], about["n_steps"]) == (n_iter, "1")
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -59,6 +73,9 @@ def test_a_single_network_call(run, model, tmp_path):
         (("--onnx", "nowhere/v.onnx"), "there is no folder nowhere"),
         (("--onnx", "v.onnx", "--steps", "6", "--schedule", "6"), "--steps and --schedule exclude each other"),
         (("--onnx", "v.onnx", "--schedule", "fibonaci"), "unknown schedule 'fibonaci'"),
+        (("--onnx", "v.onnx", "--schedule", "none.json"), "none.json: No such file or directory"),
+        (("--onnx", "n.onnx", "--part", "network", "--griffin-lim", "2"), "the network alone has no iterations"),
+        (("--program", "n.pt2", "--griffin-lim", "0"), "--griffin-lim is for ONNX files of the sampler"),
     ],
 )
 def test_mistakes(run, model, tmp_path, monkeypatch, options, message):

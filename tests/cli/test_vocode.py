@@ -11,6 +11,7 @@ import torch
 
 from tests.cli.conftest import SPEECH
 from wavegrad.diffusion import NoiseSchedule
+from wavegrad.inference.quantized import has_int8
 from wavegrad.vocoder import Vocoder
 
 
@@ -135,6 +136,25 @@ def test_griffin_lim_is_the_models_unless_it_is_asked_for(run, model, short, tmp
     assert plain == none != asked == models
 
 
+def test_int8_where_the_processor_has_it(run, model, short, tmp_path, monkeypatch):
+    """Whole files in integers, streams in floats."""
+    quick = ("--steps", 2, "--griffin-lim", 0)
+    if has_int8():
+        for name, options in (("coded", ("--dtype", "int8")), ("exact", ())):
+            result = run("vocode", short, "--out", tmp_path / f"{name}.wav", *quick, *options)
+            assert result.code == 0, result.err
+        coded, exact = (soundfile.read(tmp_path / f"{name}.wav")[0] for name in ("coded", "exact"))
+        assert 0 < np.abs(coded - exact).max() < 0.5 * np.abs(exact).max()
+        monkeypatch.setattr("wavegrad.cli.long_files.LONG_S", 0.1)
+        result = run("vocode", short, "--out", tmp_path / "long.wav", *quick, "--dtype", "int8")
+        assert result.code == 0, result.err
+        assert np.abs(soundfile.read(tmp_path / "long.wav")[0] - exact).max() < 2 / 32768
+    monkeypatch.setattr("torch.cpu.get_capabilities", dict)
+    result = run("vocode", short, "--out", tmp_path / "no.wav", "--model", model, "--dtype", "int8")
+    assert (result.code, result.err.count("\n")) == (2, 1)
+    assert "needs a processor with VNNI or AMX" in result.err
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -146,7 +166,7 @@ def test_griffin_lim_is_the_models_unless_it_is_asked_for(run, model, short, tmp
         (("--model", "smal-24k"), "smal-24k"),
         (("--device", "cuda"), "no GPU"),
         (("--steps", 0), "greater than or equal to 1"),
-        (("--dtype", "int8"), "int8"),
+        (("--dtype", "float8"), "float8"),
         (("--sampler", "dimm"), "did you mean 'ddim'"),
         (("--sampler", "ddim:eta=2"), "must lie between 0 and 1"),
         (("--sampler", "heun", "--variance", "beta"), "give one"),

@@ -4,19 +4,20 @@ import itertools
 import json
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wavegrad.cli.options import Device, Model, Threads, set_threads
+from wavegrad.cli.options import Device, Model, Threads, read_precisions, set_threads
 from wavegrad.errors import ConfigError, unknown
 
 if TYPE_CHECKING:
     from wavegrad.device import Precision
-    from wavegrad.vocoder import Vocoder
+    from wavegrad.vocoder import EngineName, Vocoder
 
 benchmark = typer.Typer(no_args_is_help=True, help="Measure speed.")
 
@@ -78,7 +79,9 @@ def synthesis(
     steps: Annotated[str, typer.Option(help="Numbers of refinement steps, with commas between them.")] = "6",
     batch: Annotated[str, typer.Option(help="Batch sizes.")] = "1",
     seconds: Annotated[str, typer.Option(help="Lengths of the utterances, s.")] = "5",
-    dtype: Annotated[str, typer.Option(help="Precisions of the network: float32, bfloat16, float16.")] = "float32",
+    dtype: Annotated[
+        str, typer.Option(help="Precisions of the network: float32, bfloat16, float16, int8.")
+    ] = "float32",
     engine: Annotated[
         str,
         typer.Option(help="fast, on a GPU no-fusion or no-graphs (fast without), reference (the network as trained)."),
@@ -98,17 +101,19 @@ def synthesis(
     if network is not None and model is not None:
         raise ConfigError("--network and --model exclude each other: a preset has random weights, a model its own")
     engines = _names("engine", engine, ("fast", "no-fusion", "no-graphs", "reference"))
-    dtypes = _names("dtype", dtype, ("float32", "bfloat16", "float16"))
+    dtypes = read_precisions(dtype.split(","))
     shapes = list(itertools.product(_numbers("steps", steps), _numbers("batch", batch), _numbers("seconds", seconds)))
     set_threads(threads)
     from wavegrad.device import choose_device
+    from wavegrad.inference import keep_freed_memory
 
+    keep_freed_memory()
     where = choose_device(device)
     rows = []
     for name, vocoder in vocoders_of(network, model):
         placed = vocoder.to(where)
         for (n_steps, n_items, length), precision in itertools.product(shapes, dtypes):
-            case = Case(name, int(n_steps), int(n_items), length, precision)  # type: ignore[arg-type]
+            case = Case(name, int(n_steps), int(n_items), length, precision)
             measured = _measure(case, placed, engines, runs)
             rows += measured
             for row in measured:
@@ -135,7 +140,7 @@ def vocoders_of(network: str | None, model: str | None) -> "Iterator[tuple[str, 
 
 
 def _measure(case: Case, vocoder: "Vocoder", engines: list[str], n_runs: int) -> list[Row]:
-    """One row for each engine."""
+    """One row for each engine; the reference stays in float32 beside int8, which it has not."""
     import torch
 
     from wavegrad.inference import EngineOptions
@@ -147,29 +152,33 @@ def _measure(case: Case, vocoder: "Vocoder", engines: list[str], n_runs: int) ->
     n_frames = max(round(case.seconds * rate / hop), 1)
     mel = vocoder.mel(torch.randn(case.batch, n_frames * hop, generator=torch.Generator().manual_seed(0)) * 0.1)
     schedule = vocoder.find_schedule(case.steps)
+    precisions: dict[str, Precision] = {
+        name: "float32" if (name, case.dtype) == ("reference", "int8") else case.dtype for name in engines
+    }
 
     without = {"no-fusion": EngineOptions(fused=False), "no-graphs": EngineOptions(n_graphs=0)}
     vocoders = {name: replace(vocoder, engine_options=without.get(name, EngineOptions())) for name in engines}
 
     def call(engine: str) -> object:
-        kind = "reference" if engine == "reference" else "fast"
-        return vocoders[engine](mel, schedule, precision=case.dtype, engine=kind, griffin_lim=0)  # type: ignore[arg-type]
+        kind: EngineName = "reference" if engine == "reference" else "fast"
+        return vocoders[engine](mel, schedule, precision=precisions[engine], engine=kind, griffin_lim=0)
 
-    product, matrix_macs = matrix_product(device, DTYPES[case.dtype])
-    calls = {name: (lambda name=name: call(name)) for name in engines} | {"matrix": product}
+    calls: dict[str, Callable[[], object]] = {name: partial(call, name) for name in engines}
+    products = {dtype: matrix_product(device, DTYPES[dtype]) for dtype in set(precisions.values())}
+    calls |= {f"matrix {dtype}": product for dtype, (product, _) in products.items()}
     forget_peak(device)
     times = time_in_turn(calls, n_runs, device)
     counted, audio_s = count_operations(vocoder.network.config, rate), case.batch * n_frames * hop / rate
-    matrix_rate = matrix_macs / times["matrix"].median / 1e9
     rows = []
     for name in engines:
         macs = audio_s * (case.steps * counted.network if name == "reference" else counted.total(case.steps)) / 1e9
-        median = times[name].median
+        dtype, median = precisions[name], times[name].median
+        matrix_rate = products[dtype][1] / times[f"matrix {dtype}"].median / 1e9
         rows.append(
             Row(
                 case.network,
                 name,
-                case.dtype,
+                dtype,
                 case.steps,
                 case.batch,
                 case.seconds,

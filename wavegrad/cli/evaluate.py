@@ -4,11 +4,11 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wavegrad.cli.options import Device, Seed, Threads, set_threads
+from wavegrad.cli.options import Device, Seed, Threads, read_precisions, set_threads
 from wavegrad.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -53,9 +53,12 @@ def evaluate(
     seed: Seed = 0,
     device: Device = "auto",
     dtype: Annotated[
-        Literal["float32", "bfloat16", "float16"],
-        typer.Option(help="Precision of the network; the waveform stays float32."),
-    ] = "float32",
+        list[str] | None,
+        typer.Option(
+            help="Precision of the network: float32 (if left out), bfloat16, float16, or int8 on CPUs with VNNI or "
+            "AMX; may be repeated. The waveform stays float32."
+        ),
+    ] = None,
     workers: Annotated[int, typer.Option(help="Processes that share the clips.", min=1)] = 1,
     threads: Threads = None,
     tolerance_ms: Annotated[
@@ -69,19 +72,27 @@ def evaluate(
     The same command goes on where it was stopped. Without --model and --generated, the default model is evaluated. Bad
     clips are reported and do not stop the others; the exit code is 2 then. Needs: pip install 'wavegrad-vocoder[eval]'.
     """
-    if generated and not model and (steps or schedule or sampler or griffin_lim):
+    if generated and not model and (steps or schedule or sampler or griffin_lim or dtype):
         raise ConfigError(
-            "--steps, --schedule, --sampler and --griffin-lim are for models; name one with --model, or leave them out"
+            "--steps, --schedule, --sampler, --griffin-lim and --dtype are for models; name one with --model, or leave "
+            "them out"
         )
     counts = _counts(steps) if steps is not None else ()
     folders = [_named_folder(text) for text in generated or ()]
+    precisions = read_precisions(dtype or ["float32"])
     set_threads(threads)
     from wavegrad.cli.evaluated import Synthesis
     from wavegrad.evaluation import EvaluationOptions
 
     models: list[str | None] = [*model] if model else [] if folders else [None]
     wanted = Synthesis(
-        counts, tuple(schedule or ()), tuple(sampler or ()), seed, device, dtype, tuple(griffin_lim or ())
+        counts,
+        tuple(schedule or ()),
+        tuple(sampler or ()),
+        seed,
+        device,
+        precisions,
+        tuple(griffin_lim or ()),
     )
     candidates, mel = _candidates(models, wanted, folders)
     options = EvaluationOptions(

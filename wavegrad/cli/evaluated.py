@@ -72,26 +72,30 @@ class Synthesis:
     """Names."""
     seed: int
     device: str
-    precision: "Precision"
+    precisions: "tuple[Precision, ...]" = ("float32",)
     griffin_lim: tuple[int, ...] = ()
     """Numbers of iterations; none: what each model says."""
 
 
 def copy_syntheses(name: str | None, label: str, wanted: Synthesis) -> "tuple[list[Synthesizer], MelConfig]":
-    """A model with each number of Griffin-Lim iterations, each sampler, and each number of steps and each schedule or
-    its default schedule; and its mel.
+    """A model in each precision, with each number of Griffin-Lim iterations, each sampler, and each number of steps and
+    each schedule or its default schedule; and its mel.
 
     Raises:
-        CheckpointError, ConfigError: there is no such model, schedule or sampler.
+        CheckpointError, ConfigError: there is no such model, schedule or sampler, or no int8 on this machine.
     """
     from wavegrad.checkpoint import resolve_model
+    from wavegrad.inference import check_int8
 
     model = load(resolve_model(name), wanted.device)
+    if "int8" in wanted.precisions:
+        check_int8(model.vocoder.device)
     choices: list[int | str | None] = [*wanted.steps, *wanted.schedules] or [None]
     samplers: list[str | None] = [*wanted.samplers] or [None]
     iterations: list[int | None] = [*wanted.griffin_lim] or [None]
     systems = [
-        _copy_synthesis(model, label, Choice(steps, sampler, n_iter), wanted)
+        _copy_synthesis(model, label, Choice(steps, sampler, n_iter, precision), wanted)
+        for precision in wanted.precisions
         for n_iter in iterations
         for sampler in samplers
         for steps in choices
@@ -107,6 +111,7 @@ class Choice:
     """Number of steps, name or JSON file."""
     sampler: str | None
     griffin_lim: int | None
+    precision: "Precision"
 
 
 def _copy_synthesis(model: LoadedModel, label: str, chosen: Choice, wanted: Synthesis) -> "Synthesizer":
@@ -116,7 +121,11 @@ def _copy_synthesis(model: LoadedModel, label: str, chosen: Choice, wanted: Synt
     from wavegrad.evaluation import Synthesizer, System
 
     vocoder, choice = model.vocoder, chosen.schedule
-    named = (chosen.sampler, None if chosen.griffin_lim is None else f"griffin_lim {chosen.griffin_lim}")
+    named = (
+        None if chosen.precision == "float32" else chosen.precision,
+        chosen.sampler,
+        None if chosen.griffin_lim is None else f"griffin_lim {chosen.griffin_lim}",
+    )
     group = ", ".join([label, *(part for part in named if part is not None)])
     if isinstance(choice, str) and (choice.endswith(".json") or Path(choice).is_file()):
         schedule = NoiseSchedule.load(choice)
@@ -134,10 +143,10 @@ def _copy_synthesis(model: LoadedModel, label: str, chosen: Choice, wanted: Synt
         "sampler": repr(walk),
         "seed": wanted.seed,
         "device": str(vocoder.device),
-        "precision": wanted.precision,
+        "precision": chosen.precision,
         "griffin_lim": n_iter,
     }
-    synthesis = CopySynthesis(model, schedule, walk, wanted.seed, wanted.precision, n_iter)
+    synthesis = CopySynthesis(model, schedule, walk, wanted.seed, chosen.precision, n_iter)
     return Synthesizer(System(name, group, schedule.n_steps), vocoder.sample_rate, synthesis, json.dumps(identity))
 
 

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from wavegrad.cli.options import Model
+from wavegrad.cli.options import GriffinLim, Model, read_schedule
 from wavegrad.errors import ConfigError
 
 if TYPE_CHECKING:
-    from wavegrad.diffusion.schedule import NoiseSchedule
     from wavegrad.vocoder import Vocoder
 
 
@@ -20,11 +19,14 @@ def export(
     program: Annotated[Path | None, typer.Option(help="torch.export program (.pt2) of the network to write.")] = None,
     part: Annotated[
         Literal["sampler", "network"],
-        typer.Option(help="Of the ONNX file: mel and noise to audio, all steps; or a single call of the network."),
+        typer.Option(
+            help="Of the ONNX file: mel and noise to audio, all steps and Griffin-Lim; or a single call of the network."
+        ),
     ] = "sampler",
     model: Model = None,
     steps: Annotated[int | None, typer.Option(help="Refinement steps of the sampler.", min=1)] = None,
     schedule: Annotated[str | None, typer.Option(help="Its noise schedule: a name or a JSON file.")] = None,
+    griffin_lim: GriffinLim = None,
 ) -> None:
     """Write a model for onnxruntime, or for what reads torch.export programs. Any batch, any length.
 
@@ -35,6 +37,8 @@ def export(
         raise ConfigError("nothing to write; name a file with --onnx or --program")
     if steps is not None and schedule is not None:
         raise ConfigError("--steps and --schedule exclude each other: a schedule has its number of steps")
+    if griffin_lim is not None and (onnx is None or part == "network"):
+        raise ConfigError("--griffin-lim is for ONNX files of the sampler; the network alone has no iterations")
     if onnx is not None and importlib.util.find_spec("onnx") is None:
         raise ConfigError("onnx not installed; pip install 'wavegrad-vocoder[onnx]'")
     for path in targets:
@@ -44,34 +48,20 @@ def export(
 
     vocoder = Vocoder.from_pretrained(model)
     if onnx is not None:
-        _write_onnx(onnx, part, vocoder, _schedule(schedule, steps))
+        from wavegrad.export.onnx import network_step, sampler
+
+        whole = part == "sampler"
+        content = sampler(vocoder, read_schedule(schedule, steps), griffin_lim) if whole else network_step(vocoder)
+        _write_onnx(onnx, part, content)
     if program is not None:
         _write_program(program, vocoder)
 
 
-def _schedule(name_or_file: str | None, steps: int | None) -> "NoiseSchedule | str | int | None":
-    from wavegrad.diffusion.schedule import NoiseSchedule
-
-    if name_or_file is not None and name_or_file.endswith(".json"):
-        return NoiseSchedule.load(name_or_file)
-    return name_or_file if name_or_file is not None else steps
-
-
-def _write_onnx(
-    path: Path,
-    part: Literal["sampler", "network"],
-    vocoder: "Vocoder",
-    schedule: "NoiseSchedule | str | int | None",
-) -> None:
-    from wavegrad.export.onnx import network_step, sampler
-
-    content = sampler(vocoder, schedule) if part == "sampler" else network_step(vocoder)
+def _write_onnx(path: Path, part: str, content: bytes) -> None:
     temporary = path.with_name(path.name + ".part")
     temporary.write_bytes(content)
     os.replace(temporary, path)
     typer.echo(f"{path}: {part}, {len(content) / 1e6:.1f} MB")
-    if part == "sampler" and vocoder.griffin_lim:
-        typer.echo(f"note: it is `griffin_lim=0`, without the model's {vocoder.griffin_lim} iterations", err=True)
 
 
 def _write_program(path: Path, vocoder: "Vocoder") -> None:

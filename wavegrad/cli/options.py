@@ -1,11 +1,15 @@
 """Options that several commands share."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import typer
 
+from wavegrad.errors import ConfigError, unknown
+
 if TYPE_CHECKING:
+    from wavegrad.device import Precision
     from wavegrad.diffusion.schedule import NoiseSchedule
 
 Device = Annotated[
@@ -26,6 +30,20 @@ GriffinLim = Annotated[
         min=0,
     ),
 ]
+
+
+def read_precisions(names: Sequence[str]) -> "tuple[Precision, ...]":
+    """The precisions of those names.
+
+    Raises:
+        ConfigError: there is none of a name.
+    """
+    from wavegrad.device import Precision
+
+    for name in names:
+        if name not in get_args(Precision):
+            raise ConfigError(unknown("dtype", name, get_args(Precision)))
+    return tuple(names)  # type: ignore[arg-type]
 
 
 def set_threads(n: int | None) -> None:

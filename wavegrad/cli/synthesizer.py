@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from wavegrad.cli.chunks import Chunks
 from wavegrad.errors import AudioError
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float
     from torch import Tensor
 
+    from wavegrad.device import Precision
     from wavegrad.diffusion import Sampler
     from wavegrad.diffusion.schedule import NoiseSchedule
     from wavegrad.vocoder import Vocoder
@@ -26,7 +27,8 @@ class Synthesizer:
     seed: int
     sampler: "Sampler"
     guidance: float
-    precision: Literal["float32", "bfloat16", "float16"]
+    precision: "Precision"
+    """A stream has no int8, and is float32 then."""
     griffin_lim: int | None
     chunks: Chunks = Chunks()
     """Of a stream."""
@@ -106,7 +108,7 @@ class Synthesizer:
                 self.schedule,
                 self.seed,
                 sampler=self.sampler,
-                precision=self.precision,
+                precision="float32" if self.precision == "int8" else self.precision,
                 griffin_lim=self.griffin_lim,
                 lookahead_frames=self.chunks.lookahead_frames,
             )

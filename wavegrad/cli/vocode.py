@@ -42,8 +42,11 @@ def vocode(
     ] = 0.0,
     device: Device = "auto",
     dtype: Annotated[
-        Literal["float32", "bfloat16", "float16"],
-        typer.Option(help="Precision of the network; the waveform stays float32."),
+        Literal["float32", "bfloat16", "float16", "int8"],
+        typer.Option(
+            help="Precision of the network; the waveform stays float32. int8: of its products, on CPUs with VNNI or "
+            "AMX; streams are made in float32."
+        ),
     ] = "float32",
     audio_format: Annotated[
         Literal["wav", "flac"], typer.Option("--format", help="Format of the files written into a folder.")
@@ -80,9 +83,14 @@ def vocode(
     set_threads(threads)
     from wavegrad.binding import check_guidance
     from wavegrad.device import choose_device
+    from wavegrad.inference import check_int8, keep_freed_memory
     from wavegrad.vocoder import Vocoder
 
+    keep_freed_memory()
+
     vocoder = Vocoder.from_pretrained(model).to(choose_device(device))
+    if dtype == "int8":
+        check_int8(vocoder.device)
     chosen = vocoder.find_schedule(read_schedule(schedule, steps))
     check_guidance(vocoder.network, guidance)
     walk = _sampler(sampler, variance, eta, chosen.n_steps)

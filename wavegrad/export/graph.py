@@ -1,6 +1,6 @@
 """An ONNX graph under construction."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -20,18 +20,19 @@ class Graph:
 
         self._helper, self._to_proto = helper, numpy_helper.from_array
         self._nodes: list[object] = []
+        self._n_names = 0
         self._constants: dict[str, object] = {}
         self._weights: dict[int, str] = {}
 
     def op(self, kind: str, *inputs: str, attributes: Mapping[str, Attribute] | None = None) -> str:
         """Add a node with one output."""
-        name = f"{kind.lower()}_{len(self._nodes)}"
+        name = self._name(kind)
         node = self._helper.make_node(kind, list(inputs), [name], name)
         node.attribute.extend(self._helper.make_attribute(key, value) for key, value in (attributes or {}).items())
         self._nodes.append(node)
         return name
 
-    def constant(self, value: np.ndarray | Tensor | Sequence[int] | Sequence[float] | float) -> str:
+    def constant(self, value: np.ndarray | Tensor | Sequence[int] | Sequence[float] | int | float) -> str:
         """Floats become float32, whole numbers int64."""
         array = value.detach().cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
         array = np.ascontiguousarray(array, np.float32 if array.dtype.kind == "f" else np.int64)
@@ -54,6 +55,33 @@ class Graph:
     def reshape(self, x: str, shape: Sequence[int]) -> str:
         """0 keeps a length, -1 is what is left."""
         return self.op("Reshape", x, self.constant(shape))
+
+    def repeat(self, n: int, body: Callable[..., Sequence[str]], *state: str) -> list[str]:
+        """n times `state = body(*state)`, as an ONNX Loop.
+
+        Args:
+            n: passes.
+            body: adds the nodes of one pass, which may read values from outside; none of what it returns may be a value
+                that it was given.
+            state: floats.
+        """
+        from onnx import TensorProto
+
+        helper, outside = self._helper, self._nodes
+        self._nodes = []
+        index, going_on, *before = (self._name(kind) for kind in ("pass", "condition", *["state"] * len(state)))
+        after = [self.op("Identity", going_on), *body(*before)]
+        index_info = helper.make_tensor_value_info(index, TensorProto.INT64, ())
+
+        def infos(names: list[str]) -> list[object]:
+            first = helper.make_tensor_value_info(names[0], TensorProto.BOOL, ())
+            return [first, *(helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in names[1:])]
+
+        graph = helper.make_graph(self._nodes, "body", [index_info, *infos([going_on, *before])], infos(after))
+        self._nodes = outside
+        names = [self._name("loop") for _ in state]
+        self._nodes.append(helper.make_node("Loop", [self.constant(n), "", *state], names, names[0], body=graph))
+        return names
 
     def model(
         self,
@@ -84,3 +112,7 @@ class Graph:
         helper.set_model_props(model, dict(metadata))
         checker.check_model(model, full_check=True)
         return model.SerializeToString()
+
+    def _name(self, kind: str) -> str:
+        self._n_names += 1
+        return f"{kind.lower()}_{self._n_names - 1}"

@@ -3,7 +3,9 @@
 import json
 from dataclasses import asdict
 
+from wavegrad.audio import MelConsistency
 from wavegrad.diffusion import NoiseSchedule
+from wavegrad.export.consistency import consistent
 from wavegrad.export.graph import Graph, Shape
 from wavegrad.export.network import NetworkGraph
 from wavegrad.export.prior import colour, gains
@@ -21,14 +23,24 @@ def network_step(vocoder: Vocoder) -> bytes:
     return graph.model(inputs, (predicted, "noise", ("batch", "samples")), _metadata(vocoder))
 
 
-def sampler(vocoder: Vocoder, schedule: NoiseSchedule | str | int | None = None) -> bytes:
-    """WaveGrad's Algorithm 2, all N steps and the prior: inputs `mel` (batch, n_mels, frames) and `noise` (N, batch,
-    samples); output `audio` (batch, samples), samples = frames * hop_length.
+def sampler(
+    vocoder: Vocoder, schedule: NoiseSchedule | str | int | None = None, griffin_lim: int | None = None
+) -> bytes:
+    """WaveGrad's Algorithm 2, all N steps, the prior and Griffin-Lim: inputs `mel` (batch, n_mels, frames) and `noise`
+    (N, batch, samples); output `audio` (batch, samples), samples = frames * hop_length, one frame or more.
 
     noise[0] is y_N, and noise[k] the z of the step that gives y_{N-k}: standard normal numbers, or `SeededNoise` of
     steps N ... 1 for the audio of a seed. The network is written out N times, its weights are stored once.
+
+    Args:
+        vocoder: what to write.
+        schedule, griffin_lim: as in a call of it.
+
+    Raises:
+        ConfigError: as in a call.
     """
     chosen = vocoder.find_schedule(schedule)
+    consistency = MelConsistency(vocoder.mel_config, vocoder.griffin_lim if griffin_lim is None else griffin_lim)
     graph = Graph()
     nodes = NetworkGraph(graph, vocoder.to("cpu").network)
     features = nodes.mel_features("mel")
@@ -41,12 +53,18 @@ def sampler(vocoder: Vocoder, schedule: NoiseSchedule | str | int | None = None)
             y = graph.op("Add", y, graph.op("Mul", _noise(graph, k), graph.constant(sigma)))
     if vocoder.prior.kind != "standard":
         y = colour(graph, y, gains(graph, "mel", vocoder.mel_config, vocoder.prior), vocoder.hop_length)
+    if consistency.n_iter:
+        y = consistent(graph, y, "mel", consistency)
     inputs: dict[str, Shape] = {
         "mel": ("batch", vocoder.n_mels, "frames"),
         "noise": (chosen.n_steps, "batch", "samples"),
     }
-    metadata = _metadata(vocoder) | {"schedule": json.dumps(chosen.to_dict()), "n_steps": str(chosen.n_steps)}
-    return graph.model(inputs, (y, "audio", ("batch", "samples")), metadata)
+    metadata = {
+        "schedule": json.dumps(chosen.to_dict()),
+        "n_steps": str(chosen.n_steps),
+        "griffin_lim": str(consistency.n_iter),
+    }
+    return graph.model(inputs, (y, "audio", ("batch", "samples")), _metadata(vocoder) | metadata)
 
 
 def _coefficients(schedule: NoiseSchedule) -> list[tuple[float, float, float, float]]:

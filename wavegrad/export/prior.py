@@ -8,15 +8,14 @@ from wavegrad.audio.lapped import lapped
 from wavegrad.audio.mel import MelConfig, band_amplitude, band_values
 from wavegrad.audio.prior import PriorConfig, PriorGains
 from wavegrad.export.graph import Graph
+from wavegrad.export.mel import mel_bands
 
 
 def gains(g: Graph, mel: str, mel_config: MelConfig, config: PriorConfig) -> str:
     """`wavegrad.audio.prior.prior_gains`: `batch n_mels frames` -> `batch frames hop`."""
     floor, ceiling = g.constant(config.floor), g.constant(torch.finfo(torch.float32).max)
     heard, scale = _bands(mel_config)
-    value = g.op("Sub", g.op("Gather", mel, g.constant(heard), attributes={"axis": 1}), g.constant(mel_config.offset))
-    level = g.op("Add", g.op("Div", value, g.constant(mel_config.scale)), g.constant(mel_config.reference_level))
-    band = g.op("Exp", g.op("Div", level, g.constant(mel_config.units_per_neper)))
+    band = mel_bands(g, g.op("Gather", mel, g.constant(heard), attributes={"axis": 1}), mel_config)
     root = g.op("Sqrt", band) if mel_config.power == 2 else band
     amplitude = g.op("Clip", g.op("Mul", root, g.constant(scale[:, None])), floor, ceiling)
     amplitude = g.op("Transpose", amplitude, attributes={"perm": [0, 2, 1]})

@@ -8,7 +8,18 @@ from torch import Tensor, nn
 
 from wavegrad.inference.ends import Ends
 from wavegrad.inference.film import Film, Modulate, modulated
-from wavegrad.inference.layers import Convolution, Linear, Rows, RowsOut, activate_, activated
+from wavegrad.inference.layers import (
+    AnyConvolution,
+    Linear,
+    Rows,
+    RowsOut,
+    activate_,
+    activated,
+    bias_of,
+    convolution_of,
+    linear_of,
+)
+from wavegrad.inference.quantized import QuantizedLinear
 from wavegrad.inference.upsampled_conv import UpsampledConvolution
 from wavegrad.network.conv import Conv, Resampling, downsample, upsample
 from wavegrad.network.dblock import DBlock, Downsampling
@@ -32,9 +43,9 @@ class PreparedUBlock:
     Both depend on the input alone, not on FiLM: `start` is what the first UBlock does once for each utterance.
     """
 
-    residual: Linear
-    first: UpsampledConvolution | Convolution
-    convs: tuple[Convolution, Convolution, Convolution]
+    residual: Linear | QuantizedLinear
+    first: UpsampledConvolution | AnyConvolution
+    convs: tuple[AnyConvolution, AnyConvolution, AnyConvolution]
     factor: int
     mode: Resampling
     slope: float
@@ -44,12 +55,12 @@ class PreparedUBlock:
     def prepare(cls, block: UBlock, dtype: torch.dtype, modulate: Modulate = modulated) -> "PreparedUBlock":
         """From a block of the network."""
         first, *others = _convs(block.convs)
-        conv_2, conv_3, conv_4 = (Convolution.prepare(conv, dtype) for conv in others)
+        conv_2, conv_3, conv_4 = (convolution_of(conv, dtype) for conv in others)
         return cls(
-            Linear.prepare(block.residual, dtype),
+            _pointwise(block.residual, dtype),
             UpsampledConvolution.prepare(first, block.factor, block.mode, dtype)
             if block.factor > 1
-            else Convolution.prepare(first, dtype),
+            else convolution_of(first, dtype),
             (conv_2, conv_3, conv_4),
             block.factor,
             block.mode,
@@ -60,7 +71,7 @@ class PreparedUBlock:
     def start(self, x: Rows, ends: Ends, ends_out: Ends) -> Started:
         """What needs no FiLM; `x` is zero beyond the ends."""
         a = activated(x, self.slope)
-        h = self.first(a) if isinstance(self.first, Convolution) else self.first(a, ends, ends_out)
+        h = self.first(a, ends, ends_out) if isinstance(self.first, UpsampledConvolution) else self.first(a)
         return Started(h, ends.hold_(self.residual(x)))
 
     def finish(self, started: Started, film: Film, ends: Ends) -> RowsOut:
@@ -83,8 +94,8 @@ class PreparedUBlock:
 class PreparedDBlock:
     """A DBlock whose residual convolution comes after the downsampling: the two commute."""
 
-    residual: Linear
-    convs: tuple[Convolution, ...]
+    residual: Linear | QuantizedLinear
+    convs: tuple[AnyConvolution, ...]
     factor: int
     mode: Downsampling
     slope: float
@@ -92,8 +103,8 @@ class PreparedDBlock:
     @classmethod
     def prepare(cls, block: DBlock, dtype: torch.dtype) -> "PreparedDBlock":
         """From a block of the network."""
-        convs = tuple(Convolution.prepare(conv, dtype) for conv in _convs(block.convs))
-        return cls(Linear.prepare(block.residual, dtype), convs, block.factor, block.mode, block.slope)
+        convs = tuple(convolution_of(conv, dtype) for conv in _convs(block.convs))
+        return cls(_pointwise(block.residual, dtype), convs, block.factor, block.mode, block.slope)
 
     def __call__(self, x: Rows, ends_out: Ends) -> RowsOut:
         """`batch time n_in` -> `batch time/factor n_out`; zero beyond the ends if `x` is."""
@@ -112,6 +123,10 @@ class PreparedDBlock:
         if self.mode == "nearest":
             return folded[:, :, 0].contiguous()
         return downsample(x.transpose(1, 2), self.factor, self.mode).transpose(1, 2).contiguous()
+
+
+def _pointwise(conv: Conv, dtype: torch.dtype) -> Linear | QuantizedLinear:
+    return linear_of(conv.weight.detach()[:, :, 0], bias_of(conv), dtype)
 
 
 def _convs(modules: nn.ModuleList) -> list[Conv]:

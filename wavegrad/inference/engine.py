@@ -12,6 +12,7 @@ from wavegrad.inference.film import OneLevel, modulated
 from wavegrad.inference.fused_film import choose_modulation
 from wavegrad.inference.graphs import CudaRecorder, GraphCache, bucket
 from wavegrad.inference.prepared import Condition, PreparedNetwork
+from wavegrad.inference.quantized import check_int8
 from wavegrad.network import WaveGrad
 from wavegrad.shapes import Mel, NoiseLevel, PredictNoise, Waveform
 
@@ -19,6 +20,7 @@ DTYPES: dict[Precision, torch.dtype] = {
     "float32": torch.float32,
     "bfloat16": torch.bfloat16,
     "float16": torch.float16,
+    "int8": torch.int8,
 }
 
 
@@ -58,13 +60,19 @@ class Engine:
 
         Args:
             network: left as it is; later changes to it do not reach the engine.
-            precision: of the arithmetic; a float64 network stays in float64 where float32 is asked for.
+            precision: of the arithmetic (int8: of the products, see `quantized`); a float64 network stays in float64
+                where float32 is asked for.
             options: for a GPU; a CPU has nothing to choose.
+
+        Raises:
+            ConfigError: int8 where it is not possible.
 
         Warns:
             KernelWarning: as `choose_modulation`.
         """
         weight = next(network.parameters())
+        if precision == "int8":
+            check_int8(weight.device)
         double = weight.dtype == torch.float64 and precision == "float32"
         dtype = torch.float64 if double else DTYPES[precision]
         if not weight.is_cuda:

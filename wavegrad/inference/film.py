@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from wavegrad.inference.ends import Ends
-from wavegrad.inference.layers import Convolution, Rows, activate_
+from wavegrad.inference.layers import AnyConvolution, Rows, activate_, convolution_of, float_of
 from wavegrad.network.film import FiLM
 from wavegrad.network.noise_embedding import NoiseEmbedding
 
@@ -35,13 +35,15 @@ class PreparedFiLM:
     """conv(h + PE) = conv(h) + conv(PE), and PE is the same at every position: conv(PE) is a constant but at the
     ends."""
 
-    input: Convolution
-    output: Convolution
+    input: AnyConvolution
+    output: AnyConvolution
     taps: Float[Tensor, "kernel n_out n_hidden"]
     """Weights of the output convolution in the precision of the model: the embedding is never rounded to less."""
     bias: Float[Tensor, " n_out"]
     embedding: NoiseEmbedding
     slope: float
+    dtype: torch.dtype
+    """Of scale and shift."""
 
     @classmethod
     def prepare(cls, film: FiLM, dtype: torch.dtype) -> "PreparedFiLM":
@@ -50,19 +52,20 @@ class PreparedFiLM:
         assert output.bias is not None
         taps = output.weight.detach().permute(2, 0, 1).clone()
         return cls(
-            Convolution.prepare(film.input, dtype),
-            Convolution.prepare(output, dtype),
+            convolution_of(film.input, dtype),
+            convolution_of(output, dtype),
             taps,
             output.bias.detach().clone(),
             film.embedding,
             film.activation.negative_slope,
+            float_of(dtype),
         )
 
     def at(self, noise_level: OneLevel) -> LevelBias:
         """The constant for a noise level."""
         left, middle, right = self.taps @ self.embedding(noise_level)[0].to(self.taps.dtype)
-        dtype = self.output.weight.dtype
-        return LevelBias((self.bias + left + middle + right).to(dtype), left.to(dtype), right.to(dtype))
+        total = self.bias + left + middle + right
+        return LevelBias(total.to(self.dtype), left.to(self.dtype), right.to(self.dtype))
 
     def __call__(self, x: Rows, level: LevelBias, ends: Ends) -> Film:
         """Scale and shift; `x` is zero beyond the ends."""

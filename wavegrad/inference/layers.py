@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from wavegrad.inference.ends import Ends
+from wavegrad.inference.quantized import QuantizedConvolution, QuantizedLinear, is_wide
 from wavegrad.network.conv import Conv
 
 Rows = Float[Tensor, "batch time channels"]
@@ -31,9 +32,9 @@ class Linear:
     bias: Float[Tensor, " n_out"]
 
     @classmethod
-    def prepare(cls, conv: Conv, dtype: torch.dtype) -> "Linear":
-        """From a convolution of kernel 1."""
-        return cls(conv.weight.detach()[:, :, 0].to(dtype, copy=True), bias_of(conv).to(dtype, copy=True))
+    def prepare(cls, weight: Tensor, bias: Tensor, dtype: torch.dtype) -> "Linear":
+        """The weights are copied."""
+        return cls(weight.to(dtype, copy=True), bias.to(dtype, copy=True))
 
     def __call__(self, x: Rows) -> RowsOut:
         return F.linear(x, self.weight, self.bias)
@@ -65,6 +66,28 @@ class Convolution:
             dilation=(1, self.dilation),
         )
         return y.squeeze(2).transpose(1, 2).contiguous()
+
+
+AnyConvolution = Convolution | QuantizedConvolution
+
+
+def linear_of(weight: Tensor, bias: Tensor, dtype: torch.dtype) -> Linear | QuantizedLinear:
+    """A matrix product in `dtype`; torch.int8 is for wide ones, the others stay in float32."""
+    if dtype == torch.int8 and is_wide(weight):
+        return QuantizedLinear.prepare(weight, bias)
+    return Linear.prepare(weight, bias, float_of(dtype))
+
+
+def convolution_of(conv: Conv, dtype: torch.dtype) -> AnyConvolution:
+    """A convolution in `dtype`, as `linear_of`."""
+    if dtype == torch.int8 and is_wide(conv.weight):
+        return QuantizedConvolution.prepare(conv)
+    return Convolution.prepare(conv, float_of(dtype))
+
+
+def float_of(dtype: torch.dtype) -> torch.dtype:
+    """What lies between layers: float32 where they multiply integers."""
+    return torch.float32 if dtype == torch.int8 else dtype
 
 
 def bias_of(conv: Conv) -> Float[Tensor, " n_out"]:

@@ -1,5 +1,7 @@
 """When the memory is not enough for a batch: smaller ones."""
 
+import ctypes
+import sys
 import warnings
 from collections.abc import Callable
 from typing import TypeVar
@@ -7,6 +9,8 @@ from typing import TypeVar
 import torch
 
 Result = TypeVar("Result")
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
+"""Parameters of mallopt, see its manual page (glibc)."""
 
 
 class MemoryWarning(UserWarning):
@@ -47,6 +51,20 @@ def give_back_memory() -> None:
     """What PyTorch keeps of a GPU's memory and does not use."""
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+
+
+def keep_freed_memory() -> None:
+    """Let the C library of Linux keep for the next tensor what it would give back to the system after each.
+
+    Above 32 MiB it asks the system for every tensor anew, and each of its pages is then cleared and mapped when first
+    touched. A step of Base on 5 s took 0.87 (float32) and 0.80 (int8) of the time without that, and 10 to 25 % more
+    memory (one Ice Lake core). It holds for the whole process and cannot be taken back, so only the commands do it. On
+    other systems nothing happens.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        mallopt(M_MMAP_MAX, 0)
+        mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def is_of_memory(error: BaseException) -> bool:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from wavegrad.inference.blocks import PreparedDBlock, PreparedUBlock, Started
 from wavegrad.inference.ends import Ends
 from wavegrad.inference.film import Film, LevelBias, Modulate, OneLevel, PreparedFiLM, modulated
-from wavegrad.inference.layers import Convolution, RowsOut
+from wavegrad.inference.layers import Convolution, RowsOut, float_of
 from wavegrad.network import WaveGrad, WaveGradConfig
 from wavegrad.network.dblock import DBlock
 from wavegrad.network.film import FiLM
@@ -48,11 +48,11 @@ class PreparedNetwork:
 
     @classmethod
     def prepare(cls, network: WaveGrad, dtype: torch.dtype, modulate: Modulate = modulated) -> "PreparedNetwork":
-        """Lay out the weights of a network; they are copied."""
+        """Lay out the weights of a network; they are copied. torch.int8 leaves the outer convolutions in float32."""
         return cls(
             network.config,
-            Convolution.prepare(network.mel_conv, dtype),
-            Convolution.prepare(network.waveform_conv, dtype),
+            Convolution.prepare(network.mel_conv, float_of(dtype)),
+            Convolution.prepare(network.waveform_conv, float_of(dtype)),
             tuple(
                 tuple(PreparedDBlock.prepare(block, dtype) for block in level if isinstance(block, DBlock))
                 for level in map(_list, network.dblocks)
@@ -62,12 +62,12 @@ class PreparedNetwork:
                 tuple(PreparedUBlock.prepare(block, dtype, modulate) for block in level if isinstance(block, UBlock))
                 for level in map(_list, network.ublocks)
             ),
-            Convolution.prepare(network.output_conv, dtype),
+            Convolution.prepare(network.output_conv, float_of(dtype)),
         )
 
     @property
     def dtype(self) -> torch.dtype:
-        """Precision of the arithmetic."""
+        """Precision of what lies between layers."""
         return self.mel_conv.weight.dtype
 
     def ends(self, frames: Sequence[int], n_frames: int) -> AllEnds:

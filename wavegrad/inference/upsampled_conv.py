@@ -13,7 +13,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from wavegrad.inference.ends import Ends
-from wavegrad.inference.layers import Rows, RowsOut, bias_of
+from wavegrad.inference.layers import Linear, Rows, RowsOut, bias_of, linear_of
+from wavegrad.inference.quantized import QuantizedLinear
 from wavegrad.network.conv import Conv, Resampling, upsample
 
 
@@ -21,10 +22,8 @@ from wavegrad.network.conv import Conv, Resampling, upsample
 class UpsampledConvolution:
     """conv(upsample(x)) for a convolution of three taps."""
 
-    weight: Float[Tensor, "taps_of_n_out n_in"]
-    """The taps below each other."""
-    bias: Float[Tensor, " taps_of_n_out"]
-    """That of the convolution, with the middle tap: the only one that never reaches beyond an end."""
+    taps: Linear | QuantizedLinear
+    """Below each other; the bias comes with the middle one, the only one that never reaches beyond an end."""
     factor: int
     dilation: int
     mode: Resampling
@@ -32,13 +31,13 @@ class UpsampledConvolution:
     @classmethod
     def prepare(cls, conv: Conv, factor: int, mode: Resampling, dtype: torch.dtype) -> "UpsampledConvolution":
         """From the first convolution of a UBlock."""
-        weight = conv.weight.detach().permute(2, 0, 1).flatten(0, 1).to(dtype).contiguous()
+        weight = conv.weight.detach().permute(2, 0, 1).flatten(0, 1).contiguous()
         bias = torch.cat([torch.zeros_like(bias_of(conv)), bias_of(conv), torch.zeros_like(bias_of(conv))])
-        return cls(weight, bias.to(dtype), factor, conv.dilation[0], mode)
+        return cls(linear_of(weight, bias, dtype), factor, conv.dilation[0], mode)
 
     def __call__(self, x: Rows, ends: Ends, ends_out: Ends) -> RowsOut:
         """`batch time n_in` -> `batch time*factor n_out`; `x` is zero beyond the ends."""
-        taps = F.linear(x, self.weight, self.bias).unflatten(2, (3, -1))
+        taps = self.taps(x).unflatten(2, (3, -1))
         return self._phases(taps) if self.mode == "nearest" else self._shifted(taps, ends, ends_out)
 
     def _phases(self, taps: Float[Tensor, "batch time taps channels"]) -> RowsOut:

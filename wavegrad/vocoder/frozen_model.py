@@ -14,7 +14,7 @@ from wavegrad.audio.consistency import MelConsistency, check_iterations
 from wavegrad.audio.mel import MelConfig, MelSpectrogram
 from wavegrad.audio.prior import PriorConfig, PriorGains
 from wavegrad.binding import Fast, bind_condition, bind_with_variance, training_schedule
-from wavegrad.device import Precision
+from wavegrad.device import Precision, check_has_casts
 from wavegrad.diffusion import Ancestral, NoiseSchedule, Sampler
 from wavegrad.diffusion.discrete import find_steps, sub_schedules
 from wavegrad.errors import ConfigError, unknown
@@ -150,6 +150,8 @@ class FrozenModel:
             raise ConfigError(unknown("engine", engine, get_args(EngineName)))
         ragged = frames is not None and min(frames) < mel.shape[2]
         is_fast = ragged or (engine == "fast" and type(self.network) is WaveGrad)
+        if not is_fast:
+            check_has_casts(precision)
         fast = Fast(self._engine(precision), frames) if is_fast else None
         return bind_condition(self.network, mel.to(self.device, torch.float32), guidance, precision, fast)
 

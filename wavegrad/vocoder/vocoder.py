@@ -12,7 +12,7 @@ from torch import Tensor
 
 from wavegrad.audio.mel_check import check_mel
 from wavegrad.checkpoint import Model, load_model, resolve_model, save_model
-from wavegrad.device import Precision
+from wavegrad.device import Precision, check_has_casts
 from wavegrad.diffusion import NoiseSchedule, Sampler, Variance, choose_sampler
 from wavegrad.diffusion.schedule import warn_of_terminal_level
 from wavegrad.errors import CheckpointError, ConfigError
@@ -110,7 +110,8 @@ class Vocoder(FrozenModel):
                 one of DDPM; see `Ancestral`.
             guidance: weight w of classifier-free guidance, for models trained with dropped conditions; 0 is the plain
                 model at one network call a step, anything else takes two.
-            precision: of the network's arithmetic; the waveform being refined is float32 always.
+            precision: of the network's arithmetic; the waveform being refined is float32 always. "int8" multiplies
+                8-bit integers, on a CPU with VNNI or AMX and by the fast engine: see `wavegrad.inference.quantized`.
             engine: "reference" runs the network as it was trained; "fast" the same function in fewer operations (1e-5
                 apart in float32).
             griffin_lim: iterations of `MelConsistency` after the last step, which bring the waveform to the mel; 0 is
@@ -126,8 +127,9 @@ class Vocoder(FrozenModel):
         Raises:
             AudioError: a mel that cannot come from the front-end, or a length that it does not have.
             ConfigError: an unknown schedule or sampler, both a sampler and a variance, another number of seeds than
-                items, a schedule that a model told the index of its step does not know, or guidance or a learned
-                variance of a model that was not trained for it.
+                items, a schedule that a model told the index of its step does not know, guidance or a learned
+                variance of a model that was not trained for it, or a precision that this device, engine or variance
+                does not have.
 
         Warns:
             MelWarning: a mel that hardly comes from the front-end.
@@ -239,11 +241,12 @@ class Vocoder(FrozenModel):
 
         Raises:
             AudioError, ConfigError: as in a call; of a mel, when its chunk is reached. Also ConfigError: a sampler that
-                cannot be streamed.
+                cannot be streamed, or the precision int8.
         """
         chosen = self.find_schedule(schedule)
         walk = choose_sampler(sampler, variance, chosen.n_steps)
         steps = linear_steps(walk, chosen)
+        check_has_casts(precision)
         options = StreamOptions(precision, self._iterations(griffin_lim), lookahead_frames)
         warn_of_terminal_level(chosen)
         return stream(mel_chunks, self.network, self.mel_config, self.prior, steps, partial(item_seeds, seed), options)
