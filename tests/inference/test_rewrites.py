@@ -9,7 +9,7 @@ from torch import Tensor
 from wavegrad.inference.blocks import PreparedDBlock, PreparedUBlock
 from wavegrad.inference.ends import Ends
 from wavegrad.inference.film import PreparedFiLM
-from wavegrad.inference.layers import Convolution, Linear
+from wavegrad.inference.layers import bias_of, convolution_of, linear_of
 from wavegrad.inference.upsampled_conv import UpsampledConvolution
 from wavegrad.network.conv import Conv, Resampling, upsample
 from wavegrad.network.dblock import DBlock, Downsampling
@@ -47,7 +47,8 @@ def assert_same(found: Tensor, expected: Tensor) -> None:
 def test_convolutions(dtype: torch.dtype, n_time: int, kernel: int, dilation: int, stride: int) -> None:
     conv = drawn(Conv(3, 4, kernel, dilation, stride, 1 if stride > 1 else None), dtype)
     x = randn(2, 3, stride * n_time, dtype=dtype)
-    prepared = Linear.prepare(conv, dtype) if kernel == 1 else Convolution.prepare(conv, dtype)
+    pointwise = kernel == 1
+    prepared = linear_of(conv.weight[:, :, 0], bias_of(conv), dtype) if pointwise else convolution_of(conv, dtype)
     assert_same(prepared(x.mT.contiguous()), conv(x))
 
 
@@ -57,7 +58,7 @@ def test_convolutions(dtype: torch.dtype, n_time: int, kernel: int, dilation: in
 @pytest.mark.parametrize("dilation", [1, 2, 3, 8])
 def test_convolution_of_an_upsampled_signal(dtype: torch.dtype, mode: Resampling, factor: int, dilation: int) -> None:
     conv = drawn(Conv(3, 4, 3, dilation), dtype)
-    rewritten = UpsampledConvolution.prepare(conv, factor, mode, dtype)
+    rewritten = Upsampledconvolution_of(conv, factor, mode, dtype)
     for n_time in LENGTHS:
         x = randn(2, 3, n_time, dtype=dtype)
         assert_same(rewritten(x.mT.contiguous(), Ends(), Ends()), conv(upsample(x, factor, mode)))
@@ -112,7 +113,7 @@ def test_weights_are_copied() -> None:
     conv = drawn(Conv(3, 4, 3), torch.float32)
     film = drawn(FiLM(4, 5, 6, 5000.0, 0.2), torch.float32)
     x, h, level = randn(1, 9, 3, dtype=torch.float32), randn(1, 9, 4, dtype=torch.float32), torch.tensor([0.5])
-    layer, prepared = Convolution.prepare(conv, torch.float32), PreparedFiLM.prepare(film, torch.float32)
+    layer, prepared = convolution_of(conv, torch.float32), PreparedFiLM.prepare(film, torch.float32)
     before = layer(x), prepared(h, prepared.at(level), Ends())
     for parameter in (*conv.parameters(), *film.parameters()):
         parameter.zero_()
@@ -123,7 +124,7 @@ def test_weights_are_copied() -> None:
 def test_bfloat16_over_five_positions() -> None:
     """Where a 1x1 convolution of oneDNN was 10 dB wrong: every length around it."""
     conv = drawn(Conv(128, 64, 1), torch.float32)
-    rounded = Linear.prepare(conv, torch.bfloat16)
+    rounded = linear_of(conv.weight[:, :, 0], bias_of(conv), torch.bfloat16)
     for n_time in range(1, 12):
         x = randn(1, 128, n_time, dtype=torch.float32)
         error = rounded(x.mT.contiguous().bfloat16()).float().mT - conv(x)
