@@ -58,7 +58,7 @@ def test_convolutions(dtype: torch.dtype, n_time: int, kernel: int, dilation: in
 @pytest.mark.parametrize("dilation", [1, 2, 3, 8])
 def test_convolution_of_an_upsampled_signal(dtype: torch.dtype, mode: Resampling, factor: int, dilation: int) -> None:
     conv = drawn(Conv(3, 4, 3, dilation), dtype)
-    rewritten = Upsampledconvolution_of(conv, factor, mode, dtype)
+    rewritten = UpsampledConvolution.prepare(conv, factor, mode, dtype)
     for n_time in LENGTHS:
         x = randn(2, 3, n_time, dtype=dtype)
         assert_same(rewritten(x.mT.contiguous(), Ends(), Ends()), conv(upsample(x, factor, mode)))
