@@ -4,65 +4,21 @@ import itertools
 import json
 import os
 import platform
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
-from functools import partial
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from wavegrad.cli.options import Device, Model, Threads, read_precisions, set_threads
-from wavegrad.errors import ConfigError, unknown
+from wavegrad.cli.synthesis_speed import Case, Row, engine_names, measure
+from wavegrad.errors import ConfigError
 
 if TYPE_CHECKING:
-    from wavegrad.device import Precision
-    from wavegrad.vocoder import EngineName, Vocoder
+    from wavegrad.vocoder import Vocoder
 
 benchmark = typer.Typer(no_args_is_help=True, help="Measure speed.")
-
-
-@dataclass(frozen=True)
-class Case:
-    """What one row is about."""
-
-    network: str
-    steps: int
-    batch: int
-    seconds: float
-    dtype: "Precision"
-
-
-@dataclass(frozen=True)
-class Row:
-    """Figures of one case with one engine; all rows of a case were measured in turn."""
-
-    network: str
-    engine: str
-    dtype: str
-    steps: int
-    batch: int
-    seconds: float
-    """Length of each item."""
-    first_call_s: float
-    """With the preparation of the engine."""
-    latency_s: float
-    """From the call to the audio, median: a call gives all its audio at once."""
-    slowest_s: float
-    real_time_factor: float
-    """Seconds of computing for each second of audio."""
-    throughput: float
-    """Seconds of audio for each second of computing."""
-    ratio_to_reference: float | None
-    """Time over that of the network as it was trained, run by run; None where that was not measured."""
-    gmac: float
-    """Counted multiply-accumulates of a call, 10^9."""
-    gmac_per_s: float
-    matrix_gmac_per_s: float
-    """What a product of large matrices of this dtype did in the same run."""
-    share_of_matrix_rate: float
-    peak_memory_mb: float
-    """GPU: of this case. CPU: of the process up to here."""
 
 
 @benchmark.callback()
@@ -84,8 +40,12 @@ def synthesis(
     ] = "float32",
     engine: Annotated[
         str,
-        typer.Option(help="fast, on a GPU no-fusion or no-graphs (fast without), reference (the network as trained)."),
+        typer.Option(
+            help="fast, on a GPU no-fusion or no-graphs (fast without), reference (the network as trained), stream-8 "
+            "(chunks of 8 frames, any number)."
+        ),
     ] = "fast,reference",
+    griffin_lim: Annotated[int, typer.Option(help="Iterations of Griffin-Lim behind the network.", min=0)] = 0,
     runs: Annotated[int, typer.Option(help="Measured calls of each kind, after one to warm up.", min=1)] = 5,
     device: Device = "auto",
     threads: Threads = None,
@@ -100,7 +60,7 @@ def synthesis(
         raise ConfigError(f"{out}: there is no folder {out.parent}")
     if network is not None and model is not None:
         raise ConfigError("--network and --model exclude each other: a preset has random weights, a model its own")
-    engines = _names("engine", engine, ("fast", "no-fusion", "no-graphs", "reference"))
+    engines = engine_names(engine)
     dtypes = read_precisions(dtype.split(","))
     shapes = list(itertools.product(_numbers("steps", steps), _numbers("batch", batch), _numbers("seconds", seconds)))
     set_threads(threads)
@@ -113,8 +73,8 @@ def synthesis(
     for name, vocoder in vocoders_of(network, model):
         placed = vocoder.to(where)
         for (n_steps, n_items, length), precision in itertools.product(shapes, dtypes):
-            case = Case(name, int(n_steps), int(n_items), length, precision)
-            measured = _measure(case, placed, engines, runs)
+            case = Case(name, int(n_steps), int(n_items), length, precision, griffin_lim)
+            measured = measure(case, placed, engines, runs)
             rows += measured
             for row in measured:
                 typer.echo(_line(row))
@@ -139,75 +99,18 @@ def vocoders_of(network: str | None, model: str | None) -> "Iterator[tuple[str, 
         yield name, Vocoder(mel_preset("wavegrad-24k"), random)
 
 
-def _measure(case: Case, vocoder: "Vocoder", engines: list[str], n_runs: int) -> list[Row]:
-    """One row for each engine; the reference stays in float32 beside int8, which it has not."""
-    import torch
-
-    from wavegrad.inference import EngineOptions
-    from wavegrad.inference.engine import DTYPES
-    from wavegrad.inference.operations import count_operations
-    from wavegrad.inference.speed import forget_peak, matrix_product, peak_memory_bytes, time_in_turn
-
-    device, rate, hop = vocoder.device, vocoder.sample_rate, vocoder.hop_length
-    n_frames = max(round(case.seconds * rate / hop), 1)
-    mel = vocoder.mel(torch.randn(case.batch, n_frames * hop, generator=torch.Generator().manual_seed(0)) * 0.1)
-    schedule = vocoder.find_schedule(case.steps)
-    precisions: dict[str, Precision] = {
-        name: "float32" if (name, case.dtype) == ("reference", "int8") else case.dtype for name in engines
-    }
-
-    without = {"no-fusion": EngineOptions(fused=False), "no-graphs": EngineOptions(n_graphs=0)}
-    vocoders = {name: replace(vocoder, engine_options=without.get(name, EngineOptions())) for name in engines}
-
-    def call(engine: str) -> object:
-        kind: EngineName = "reference" if engine == "reference" else "fast"
-        return vocoders[engine](mel, schedule, precision=precisions[engine], engine=kind, griffin_lim=0)
-
-    calls: dict[str, Callable[[], object]] = {name: partial(call, name) for name in engines}
-    products = {dtype: matrix_product(device, DTYPES[dtype]) for dtype in set(precisions.values())}
-    calls |= {f"matrix {dtype}": product for dtype, (product, _) in products.items()}
-    forget_peak(device)
-    times = time_in_turn(calls, n_runs, device)
-    counted, audio_s = count_operations(vocoder.network.config, rate), case.batch * n_frames * hop / rate
-    rows = []
-    for name in engines:
-        macs = audio_s * (case.steps * counted.network if name == "reference" else counted.total(case.steps)) / 1e9
-        dtype, median = precisions[name], times[name].median
-        matrix_rate = products[dtype][1] / times[f"matrix {dtype}"].median / 1e9
-        rows.append(
-            Row(
-                case.network,
-                name,
-                dtype,
-                case.steps,
-                case.batch,
-                case.seconds,
-                times[name].first,
-                median,
-                max(times[name].runs),
-                median / audio_s,
-                audio_s / median,
-                times[name].ratio(times["reference"]) if "reference" in times else None,
-                macs,
-                macs / median,
-                matrix_rate,
-                macs / median / matrix_rate,
-                peak_memory_bytes(device) / 1e6,
-            )
-        )
-    return rows
-
-
 def _line(row: Row) -> str:
     ratio = "" if row.ratio_to_reference is None else f", {row.ratio_to_reference:.2f} x the reference's time"
     return (
         f"{_name(row)}: real-time factor {row.real_time_factor:.3f}{ratio}, "
-        f"{row.share_of_matrix_rate:.0%} of the matrix rate ({row.matrix_gmac_per_s:.0f} GMAC/s)"
+        f"{row.share_of_matrix_rate:.0%} of the matrix rate ({row.matrix_gmac_per_s:.0f} GMAC/s), "
+        f"first audio after {row.latency_s:.2f} s of computing"
     )
 
 
 def _name(row: Row) -> str:
-    return f"{row.network}, {row.steps} steps, {row.batch} x {row.seconds:g} s, {row.dtype}, {row.engine}"
+    further = f", griffin_lim {row.griffin_lim}" if row.griffin_lim else ""
+    return f"{row.network}, {row.steps} steps{further}, {row.batch} x {row.seconds:g} s, {row.dtype}, {row.engine}"
 
 
 def machine(device: str) -> dict[str, object]:
@@ -248,13 +151,6 @@ def _write(out: Path, machine: dict[str, object], rows: list[Row]) -> None:
         temporary = path.with_name(path.name + ".part")
         temporary.write_text(text, encoding="utf-8")
         os.replace(temporary, path)
-
-
-def _names(kind: str, text: str, allowed: tuple[str, ...]) -> list[str]:
-    for name in text.split(","):
-        if name not in allowed:
-            raise ConfigError(unknown(kind, name, allowed))
-    return text.split(",")
 
 
 def _numbers(option: str, text: str) -> list[float]:
