@@ -30,7 +30,8 @@ def sampler(
     (N, batch, samples); output `audio` (batch, samples), samples = frames * hop_length, one frame or more.
 
     noise[0] is y_N, and noise[k] the z of the step that gives y_{N-k}: standard normal numbers, or `SeededNoise` of
-    steps N ... 1 for the audio of a seed. The network is written out N times, its weights are stored once.
+    steps N ... 1 for the audio that a CPU makes of a seed. The network is written out N times, its weights are stored
+    once.
 
     Args:
         vocoder: what to write.

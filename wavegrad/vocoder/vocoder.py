@@ -224,8 +224,8 @@ class Vocoder(FrozenModel):
         """Synthesise while the mel is still coming, in memory that does not grow with its length.
 
         What is yielded, put together, is what a call makes of the whole mel (to 1e-5 in float32), however it was cut:
-        each sample comes as soon as it is final, `look_ahead` behind the mel. Nothing is computed twice, but small chunks
-        are many small operations: on a CPU, chunks of 8 frames take several times as long as a call.
+        each sample comes as soon as it is final, `look_ahead` behind the mel. Nothing is computed twice, but small
+        chunks are many small operations: on a CPU, chunks of 8 frames take several times as long as a call.
 
         Args:
             mel_chunks: as in a call, but any number of frames at a time, none too.
