@@ -44,7 +44,7 @@ class Codes:
         scale = max((high - low) / LEVELS, torch.finfo(torch.float32).tiny)
         zero = round(-low / scale)
         quantized = torch.quantize_per_tensor(x, scale, zero, torch.quint8)
-        q = torch.empty(0, dtype=torch.uint8).set_(quantized.untyped_storage(), 0, x.shape, x.stride())
+        q = torch.empty(0, dtype=torch.uint8).set_(quantized.untyped_storage(), 0, x.shape, quantized.stride())
         return cls(q, scale, zero)
 
 
