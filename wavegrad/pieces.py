@@ -72,10 +72,14 @@ class Buffer(Operator):
         assert not self.ended, "a piece after the last one"
         self.stop, self.ended = piece.stop, piece.last
         new = piece.values
-        if self._waiting is None:
-            self._waiting = _zeros(new, self.left)
-        parts = [self._waiting, new, _zeros(new, self.right if piece.last else 0)]
-        self._waiting = _joined([part for part in parts if part.shape[-1]] or [new])
+        parts = [new] if new.shape[-1] else []
+        if self._waiting is None and self.left:
+            parts.insert(0, _zeros(new, self.left))
+        elif self._waiting is not None and self._waiting.shape[-1]:
+            parts.insert(0, self._waiting)
+        if piece.last and self.right:
+            parts.append(_zeros(new, self.right))
+        self._waiting = _joined(parts or [new])
         return self._waiting
 
     def drop(self, n: int) -> None:
