@@ -148,8 +148,8 @@ def test_freed_memory_is_kept() -> None:
         from wavegrad.inference import keep_freed_memory
         if sys.argv[1] == "kept":
             keep_freed_memory()
-        for n in range(12):
-            if n == 2:
+        for n in range(30):
+            if n == 5:
                 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
             torch.ones(10_000_000)
         print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
@@ -158,4 +158,5 @@ def test_freed_memory_is_kept() -> None:
         how: int(subprocess.run([sys.executable, "-c", code, how], capture_output=True, text=True, check=True).stdout)
         for how in ("usual", "kept")
     }
-    assert faults["kept"] < 100 < 9 * 40e6 / 2**21 <= faults["usual"]  # even with huge pages
+    assert faults["usual"] >= 25 * 40e6 / 2**21  # even with huge pages
+    assert faults["kept"] < 0.2 * faults["usual"]  # it may have to look for a place once or twice
