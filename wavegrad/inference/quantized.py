@@ -3,8 +3,7 @@
 A weight is a whole number from -127 to 127 times the scale of its output channel. A feature x is s (q - z), q from 0 to
 255, with s and z from the range of the item at hand: nothing has to be calibrated, and no item depends on others of its
 batch. With W q counted in integers, W x = s W q - s z W 1: the second term is a constant, less at the ends, where taps
-reach beyond the signal. oneDNN takes z too, but its
-dilated convolutions are then half as fast (Ice Lake).
+reach beyond the signal. (oneDNN takes z too, but then its dilated convolutions are half as fast on an Ice Lake core.)
 """
 
 import math
@@ -12,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int8, UInt8
 from torch import Tensor
 
 from wavegrad.errors import ConfigError
@@ -52,8 +51,7 @@ class Codes:
 class Weights:
     """Weights in whole numbers, with what each tap makes of ones."""
 
-    q: Tensor
-    """Any shape that begins with the output channels, -127 to 127."""
+    q: Int8[Tensor, "n_out n_in taps"]
     scales: Float[Tensor, " n_out"]
     sums: Float[Tensor, "taps n_out"]
     """W 1 of each tap."""
