@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int8, UInt8
+from jaxtyping import Float, Int8, Int32, UInt8
 from torch import Tensor
 
 from wavegrad.errors import ConfigError
@@ -55,6 +55,10 @@ class Weights:
     scales: Float[Tensor, " n_out"]
     sums: Float[Tensor, "taps n_out"]
     """W 1 of each tap."""
+    total: Float[Tensor, " n_out"]
+    """W 1 where no tap lies beyond an end."""
+    zeros: Int32[Tensor, " n_out"]
+    """Zero points of the output channels: none."""
 
     @classmethod
     def of(cls, weight: Float[Tensor, "n_out n_in taps"]) -> "Weights":
@@ -62,12 +66,8 @@ class Weights:
         weight = weight.detach().float()
         scales = weight.abs().amax((1, 2)).clamp(min=torch.finfo(torch.float32).tiny) / LARGEST
         q = (weight / scales[:, None, None]).round()
-        return cls(q.to(torch.int8), scales, (q.sum(1) * scales[:, None]).mT.contiguous())
-
-    @property
-    def zeros(self) -> Tensor:
-        """Zero points of the output channels: none."""
-        return torch.zeros(len(self.scales), dtype=torch.int32)
+        sums = (q.sum(1) * scales[:, None]).mT.contiguous()
+        return cls(q.to(torch.int8), scales, sums, sums.sum(0), torch.zeros(len(q), dtype=torch.int32))
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ class QuantizedConvolution:
             self.packed,
             w.scales,
             w.zeros,
-            bias - of_zero * w.sums.sum(0),
+            bias - of_zero * w.total,
             *_image(self.padding, self.dilation, self.stride),
             1,
             1.0,
