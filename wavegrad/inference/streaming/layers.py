@@ -1,113 +1,195 @@
-"""Streaming forms of the layers that see more than one position, or change the rate."""
+"""Streaming forms of the layers that see more than one position, or change the rate.
+
+Signals are `time batch channels`, so that any stretch of time is one matrix in memory. Each layer is late by a fixed
+number of positions, its `lag`: a call that brings n frames gives n frames, those until `lag` positions before the last.
+"""
+
+from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from wavegrad.network.conv import Conv, Resampling, upsample
-from wavegrad.network.dblock import mean_of
-from wavegrad.pieces import Buffer, Join, Operator, Piece
+from wavegrad.inference.streaming.window import Window
+from wavegrad.network.conv import Conv, Resampling
+from wavegrad.pieces import Operator
 
-SMALL = 100_000
-"""Inputs of fewer values are convolved by matrix products: torch has slow code for small convolutions with dilation
-(on one core, float32, 32 to 384 channels: up to 11 times as long at one frame, as long at this size)."""
+Signal = Float[Tensor, "time batch channels"]
+SignalOut = Float[Tensor, "time_out batch channels_out"]
 
 
-class StreamConv(Operator):
-    """A convolution that waits for the right end of its kernel; the zeros of its padding stand at the ends only."""
+class Line(Operator):
+    """Remembers the last `length` positions of a signal, zeros before it began."""
 
-    def __init__(self, conv: Conv):
-        assert conv.bias is not None
-        self.weight, self.bias = conv.weight.detach(), conv.bias.detach()
-        self.taps = list(self.weight.permute(2, 1, 0).contiguous())
-        self.stride, self.dilation = conv.stride[0], conv.dilation[0]
-        self.kernel_span = self.dilation * (conv.kernel_size[0] - 1) + 1
-        padding = int(conv.padding[0])
-        self.buffer = Buffer(padding, padding)
-        self.start = 0
+    def __init__(self, length: int):
+        assert length >= 0, f"a memory of {length} positions"
+        self.length = length
+        self._past: Tensor | None = None
 
-    def push(self, piece: Piece) -> Piece:
-        x = self.buffer.append(piece)
-        n_out = max(0, (x.shape[2] - self.kernel_span) // self.stride + 1)
-        self.buffer.drop(n_out * self.stride)
-        start, self.start = self.start, self.start + n_out
-        return Piece(start, self._convolved(x) if n_out else x.new_empty(len(x), len(self.weight), 0), piece.last)
+    def push(self, x: Tensor) -> Tensor:
+        """What is new, and the `length` positions before it."""
+        if not self.length:
+            return x
+        both, new = self.room(x)
+        new.copy_(x)
+        self.keep(both)
+        return both
 
-    def _convolved(self, x: Tensor) -> Tensor:
-        if len(x) == 1 and x.device.type == "cpu" and x.numel() < SMALL:
-            return self._summed(x[0].mT).mT[None]
-        weight = self.weight.unsqueeze(2)
-        return F.conv2d(x.unsqueeze(2), weight, self.bias, (1, self.stride), dilation=(1, self.dilation)).squeeze(2)
+    def room(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Memory for as many positions behind those that are remembered: all of it, and the part to be written."""
+        both = like.new_empty((self.length + len(like), *like.shape[1:]))
+        past = both[: self.length]
+        if self._past is None:
+            past.zero_()
+        else:
+            past.copy_(self._past)
+        return both, both[self.length :]
 
-    def _summed(self, x: Float[Tensor, "time channels"]) -> Float[Tensor, "time_out channels_out"]:
-        """A matrix product for each tap."""
-        reach = len(x) - self.kernel_span + 1
-        y = torch.addmm(self.bias, x[: reach : self.stride], self.taps[0])
-        for k, tap in enumerate(self.taps[1:], start=1):
-            y.addmm_(x[k * self.dilation :][: reach : self.stride].to(y.dtype), tap.to(y.dtype))
+    def keep(self, both: Tensor) -> None:
+        """Remember the end of it."""
+        self._past = both[len(both) - self.length :].clone()  # a view would keep the memory of all
+
+
+class Delay(Operator):
+    """A signal `length` positions later, zeros before it began. It goes through in the pieces that it came in, or parts
+    of them, which are not copied and must not be changed any more."""
+
+    def __init__(self, length: int):
+        assert length >= 0, f"a delay of {length} positions"
+        self.length = length
+        self._waiting: list[Tensor] | None = None
+
+    def push(self, pieces: list[Tensor]) -> list[Tensor]:
+        """As many positions as came."""
+        if not self.length:
+            return pieces
+        if self._waiting is None:
+            self._waiting = [pieces[0].new_zeros(()).expand(self.length, *pieces[0].shape[1:])]
+        n = sum(len(piece) for piece in pieces)
+        due, waiting = [], []
+        for piece in (*self._waiting, *pieces):
+            head, tail = piece[:n], piece[n:]
+            n -= len(head)
+            due += [head] if len(head) else []
+            waiting += [tail] if len(tail) else []
+        self._waiting = waiting
+        return due
+
+    def add(self, y: Tensor, x: Tensor) -> Tensor:
+        """`y`, to which the delayed `x` is added in place."""
+        start = 0
+        for piece in self.push([x]):
+            y[start : start + len(piece)] += piece
+            start += len(piece)
         return y
 
 
-class StreamMeans(Operator):
-    """Means of `factor` neighbours: `batch channels time` -> `batch channels time/factor`."""
+class StreamConv(Operator):
+    """Convolution; by choice FiLM and LeakyReLU before it. Beyond the ends of the signal lie zeros.
 
-    def __init__(self, factor: int):
+    Args:
+        conv: whose weights it has.
+        rate: positions a frame of its input.
+        lag: of its input.
+        slope: of the LeakyReLU; None: without.
+    """
+
+    def __init__(self, conv: Conv, rate: int, lag: int, dtype: torch.dtype, slope: float | None = None):
+        assert conv.bias is not None
+        (kernel,), (self.stride,), (self.dilation,) = conv.kernel_size, conv.stride, conv.dilation
+        padding, reach = int(conv.padding[0]), self.dilation * (kernel - 1)
+        self.bias = conv.bias.detach().to(dtype)
+        self.taps = list(conv.weight.detach().permute(2, 1, 0).to(dtype).contiguous())
+        self.slope = slope
+        self.rate, self.input_lag = rate, lag
+        self.lag = -(-(lag + 1 - self.stride - padding + reach) // self.stride)
+        self.line = Line(self.lag * self.stride + padding - lag)
+
+    def push(self, x: Signal, window: Window, films: Sequence[Signal] = ()) -> SignalOut:
+        """`films`: scale and shift of x, in pieces."""
+        n_out = len(x) // self.stride
+        if not self.line.length:
+            return self._convolved(x, n_out)
+        both, new = self.line.room(x)
+        self._write(x, films, new)
+        if not window.is_inside(self.rate, self.input_lag):
+            new.masked_fill_(~window.inside(self.rate, self.input_lag, x.device)[:, :, None], 0)
+        self.line.keep(both)
+        return self._convolved(both, n_out)
+
+    def _write(self, x: Signal, films: Sequence[Signal], target: Signal) -> None:
+        """What is convolved: in one go, because small convolutions wait for memory."""
+        if films:
+            start = 0
+            for film in films:
+                part = slice(start, start + len(film))
+                scale, shift = film.chunk(2, dim=2)
+                torch.addcmul(shift, scale, x[part], out=target[part])
+                start += len(film)
+            x = target
+        if self.slope is not None:
+            torch.ops.aten.leaky_relu.out(x, self.slope, out=target)
+        elif not films:
+            target.copy_(x)
+
+    def _convolved(self, x: Signal, n_out: int) -> SignalOut:
+        """A matrix product for each tap."""
+        n_rows = n_out * x.shape[1]
+        y = None
+        for k, tap in enumerate(self.taps):
+            rows = x[k * self.dilation :: self.stride][:n_out].reshape(n_rows, x.shape[2])
+            y = torch.addmm(self.bias, rows, tap) if y is None else y.addmm_(rows, tap)
+        assert y is not None
+        return y.view(n_out, x.shape[1], -1)
+
+
+class StreamReduce(Operator):
+    """One value for `factor`: their mean ("strided"), the first ("nearest"), or the mean of the middle two ("linear")."""
+
+    def __init__(self, factor: int, mode: str, lag: int):
+        middle = (factor - 1) // 2, factor // 2 + 1
+        self.first, self.stop = {"strided": (0, factor), "nearest": (0, 1), "linear": middle}[mode]
         self.factor = factor
-        self.buffer = Buffer()
+        self.lag = -(-(lag + self.stop - factor) // factor)
+        early = self.lag * factor - lag  # positions of the first group that came earlier, or lie still further on
+        self.line = Line(max(0, early))
+        self.skip = max(0, -early)
 
-    def push(self, piece: Piece) -> Piece:
-        x = self.buffer.append(piece)
-        n_out = x.shape[2] // self.factor
-        start = (piece.stop - x.shape[2]) // self.factor
-        self.buffer.drop(n_out * self.factor)
-        whole = x[..., : n_out * self.factor]
-        return Piece(start, mean_of(whole, self.factor) if n_out else whole, piece.last)
-
-
-class StreamDownsample(Operator):
-    """Nearest picks the first of `factor` values; linear the middle one, or the mean of the middle two."""
-
-    def __init__(self, factor: int, mode: Resampling):
-        self.factor = factor
-        self.picked = [0] if mode == "nearest" else sorted({(factor - 1) // 2, factor // 2})
-        self.mean = Join(_mean, len(self.picked))
-
-    def push(self, piece: Piece) -> Piece:
-        return self.mean.push(*(self._pick(piece, offset) for offset in self.picked))
-
-    def _pick(self, piece: Piece, offset: int) -> Piece:
-        """Every `factor`-th value, from position `offset` on."""
-        first = max(0, -(-(piece.start - offset) // self.factor))
-        return Piece(first, piece.values[..., first * self.factor + offset - piece.start :: self.factor], piece.last)
+    def push(self, x: Signal) -> Signal:
+        if self.factor == 1:
+            return x
+        n_out = len(x) // self.factor
+        both = self.line.push(x)
+        picked = [both[self.skip + i :: self.factor][:n_out] for i in range(self.first, self.stop)]
+        return picked[0] if len(picked) == 1 else torch.stack(picked).mean(0)
 
 
 class StreamUpsample(Operator):
-    """Nearest needs no memory; linear waits for the next value where it leans on it. The ends lean on nothing."""
+    """Nearest repeats each value; linear leans on both neighbours, and at the ends of the signal on one."""
 
-    def __init__(self, factor: int, mode: Resampling):
+    def __init__(self, factor: int, mode: Resampling, rate: int, lag: int):
         self.factor = factor
-        self.mode: Resampling = mode
-        self.buffer = Buffer()
-        self.start = 0
+        self.is_linear = mode == "linear" and factor > 1
+        self.rate, self.input_lag = rate, lag
+        self.lag = lag * factor + (factor // 2 if self.is_linear else 0)
+        self.line = Line(1 if self.is_linear else 0)
 
-    def push(self, piece: Piece) -> Piece:
-        if self.mode == "nearest" or self.factor == 1:
-            return Piece(piece.start * self.factor, self._upsampled(piece.values), piece.last)
-        x = self.buffer.append(piece)
-        n_known = piece.stop * self.factor if piece.last else self._position_of(piece.stop - 1)
-        first = (piece.stop - x.shape[2]) * self.factor  # what linear interpolation makes of x begins here
-        start, self.start = self.start, max(0, n_known)
-        self.buffer.drop(max(0, x.shape[2] - 1))
-        return Piece(start, self._upsampled(x)[..., start - first : self.start - first], piece.last)
+    def push(self, x: Signal, window: Window) -> SignalOut:
+        if self.factor == 1:
+            return x
+        if not self.is_linear:
+            return x[:, None].expand(-1, self.factor, -1, -1).flatten(0, 1)
+        both = self.line.push(x)
+        if not (window.is_inside(self.rate, self.input_lag + 1) and window.is_inside(self.rate, self.input_lag)):
+            both = self._held(both, window)
+        before, after = both[:-1, None], both[1:, None]
+        share = (torch.arange(self.factor, device=x.device) + (1 if self.factor % 2 else 0.5)) / self.factor
+        return torch.lerp(before, after, share.to(x.dtype)[:, None, None]).flatten(0, 1)
 
-    def _position_of(self, index: int) -> int:
-        """How many outputs lie at or before input `index`; the others need its successor too."""
-        return index * self.factor + (self.factor + 1) // 2
-
-    def _upsampled(self, x: Tensor) -> Tensor:
-        return upsample(x, self.factor, self.mode) if x.shape[2] else x
-
-
-def _mean(first: Tensor, *others: Tensor) -> Tensor:
-    return (first + others[0]) * 0.5 if others else first
+    def _held(self, x: Signal, window: Window) -> Signal:
+        """The outermost values go on beyond the ends."""
+        start = torch.tensor(window.firsts, device=x.device) * self.rate - self.input_lag - 1
+        position = start + torch.arange(len(x), device=x.device)[:, None]
+        stop = None if window.end is None else window.end * self.rate - 1
+        index = (position.clamp(0, stop) - start).clamp(0, len(x) - 1)
+        return x.gather(0, index[:, :, None].expand_as(x))
