@@ -1,10 +1,18 @@
 """Streaming forms of DBlock, FiLM and UBlock, with the weights of the blocks they are made from."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from wavegrad.inference.streaming.layers import Delay, Signal, SignalOut, StreamConv, StreamReduce, StreamUpsample
+from wavegrad.inference.streaming.layers import (
+    Delay,
+    Signal,
+    SignalOut,
+    StreamConv,
+    StreamReduce,
+    StreamUpsample,
+    StreamUpsampledConv,
+    StreamUpsampleThenConv,
+)
 from wavegrad.inference.streaming.window import Window
 from wavegrad.network.conv import Conv
 from wavegrad.network.dblock import DBlock
@@ -78,8 +86,11 @@ class StreamUBlock(Operator):
         self.slope, self.rate = block.slope, rate * block.factor
         self.residual = StreamConv(block.residual, rate, lag, dtype)
         self.upsample_residual = StreamUpsample(block.factor, block.mode, rate, lag)
-        self.upsample = StreamUpsample(block.factor, block.mode, rate, lag)
-        self.conv_1 = StreamConv(conv_1, self.rate, self.upsample.lag, dtype)
+        self.conv_1 = (
+            StreamUpsampledConv(conv_1, block.factor, rate, lag, dtype, self.slope)
+            if block.mode == "nearest" and block.factor > 1
+            else StreamUpsampleThenConv(conv_1, block.factor, block.mode, rate, lag, dtype, self.slope)
+        )
         self.film_lag = max(self.conv_1.lag, film_lag)
         self.conv_2 = StreamConv(conv_2, self.rate, self.film_lag, dtype, self.slope)
         self.conv_3 = StreamConv(conv_3, self.rate, self.conv_2.lag, dtype, self.slope)
@@ -91,10 +102,10 @@ class StreamUBlock(Operator):
         self.film_3 = Delay(self.conv_2.lag - self.film_lag)
         self.film_4 = Delay(self.conv_3.lag - self.conv_2.lag)
 
-    def push(self, x: Signal, films: list[Signal], window: Window) -> SignalOut:
+    def push(self, x: Signal, films: list[Tensor], window: Window) -> SignalOut:
         """`films`: pieces of the FiLM, `film_lag` late."""
         residual = self.upsample_residual.push(self.residual.push(x, window), window)
-        h = self.conv_1.push(self.upsample.push(F.leaky_relu(x, self.slope), window), window)
+        h = self.conv_1.push(x, window)
         if self.wait.length:
             h = torch.cat(self.wait.push([h]))
         h = self.wait_residual.add(self.conv_2.push(h, window, films), residual)

@@ -5,8 +5,10 @@ number of positions, its `lag`: a call that brings n frames gives n frames, thos
 """
 
 from collections.abc import Sequence
+from itertools import groupby
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
@@ -105,7 +107,7 @@ class StreamConv(Operator):
         self.lag = -(-(lag + 1 - self.stride - padding + reach) // self.stride)
         self.line = Line(self.lag * self.stride + padding - lag)
 
-    def push(self, x: Signal, window: Window, films: Sequence[Signal] = ()) -> SignalOut:
+    def push(self, x: Signal, window: Window, films: Sequence[Tensor] = ()) -> SignalOut:
         """`films`: scale and shift of x, in pieces."""
         n_out = len(x) // self.stride
         if not self.line.length:
@@ -117,7 +119,7 @@ class StreamConv(Operator):
         self.line.keep(both)
         return self._convolved(both, n_out)
 
-    def _write(self, x: Signal, films: Sequence[Signal], target: Signal) -> None:
+    def _write(self, x: Signal, films: Sequence[Tensor], target: Signal) -> None:
         """What is convolved: in one go, because small convolutions wait for memory."""
         if films:
             start = 0
@@ -144,7 +146,7 @@ class StreamConv(Operator):
 
 
 class StreamReduce(Operator):
-    """One value for `factor`: their mean ("strided"), the first ("nearest"), or the mean of the middle two ("linear")."""
+    """One value for `factor`: the mean ("strided"), the first ("nearest"), or the mean of the middle two ("linear")."""
 
     def __init__(self, factor: int, mode: str, lag: int):
         middle = (factor - 1) // 2, factor // 2 + 1
@@ -155,7 +157,7 @@ class StreamReduce(Operator):
         self.line = Line(max(0, early))
         self.skip = max(0, -early)
 
-    def push(self, x: Signal) -> Signal:
+    def push(self, x: Signal) -> SignalOut:
         if self.factor == 1:
             return x
         n_out = len(x) // self.factor
@@ -193,3 +195,60 @@ class StreamUpsample(Operator):
         stop = None if window.end is None else window.end * self.rate - 1
         index = (position.clamp(0, stop) - start).clamp(0, len(x) - 1)
         return x.gather(0, index[:, :, None].expand_as(x))
+
+
+class StreamUpsampledConv(Operator):
+    """LeakyReLU, each value repeated, and a convolution, whose products are taken before the repeating: `factor` times
+    fewer of them, as in `inference.upsampled_conv`.
+
+    Args:
+        conv: of three taps.
+        rate: positions a frame of its input.
+    """
+
+    def __init__(self, conv: Conv, factor: int, rate: int, lag: int, dtype: torch.dtype, slope: float):
+        assert conv.bias is not None
+        assert conv.kernel_size == (3,)
+        self.bias = conv.bias.detach().to(dtype)
+        self.taps = conv.weight.detach().permute(1, 2, 0).flatten(1).to(dtype).contiguous()
+        self.factor, self.dilation, self.slope = factor, conv.dilation[0], slope
+        self.rate, self.input_lag = rate, lag
+        self.lag = lag * factor + self.dilation
+        self.reach = -(-self.dilation // factor)
+        self.line = Line(2 * self.reach)
+
+    def push(self, x: Signal, window: Window) -> SignalOut:
+        x = F.leaky_relu(x, self.slope)
+        if not window.is_inside(self.rate, self.input_lag):
+            x.masked_fill_(~window.inside(self.rate, self.input_lag, x.device)[:, :, None], 0)
+        products = self.line.push((x.flatten(0, 1) @ self.taps).unflatten(0, x.shape[:2])).chunk(3, dim=2)
+        n_rows = len(x) + self.reach  # the first of them `reach` before x; the last is not whole
+        y = x.new_empty(n_rows, self.factor, x.shape[1], len(self.bias))
+        for (before, after), phases in groupby(range(self.factor), self._rows_read):
+            first, *others = phases
+            n = n_rows - after
+            left, middle, right = (
+                taps[self.reach + shift :][:n] for taps, shift in zip(products, (before, 0, after), strict=True)
+            )
+            y[:n, first : first + 1 + len(others)] = (left + middle).add_(right).add_(self.bias)[:, None]
+        start = self.reach * self.factor - self.dilation
+        return y.flatten(0, 1)[start : start + len(x) * self.factor]
+
+    def _rows_read(self, phase: int) -> tuple[int, int]:
+        """Which values the outer taps of an output read, counted from its own."""
+        return (phase - self.dilation) // self.factor, (phase + self.dilation) // self.factor
+
+
+class StreamUpsampleThenConv(Operator):
+    """The same in two steps, for linear interpolation, and where there is nothing to repeat."""
+
+    def __init__(
+        self, conv: Conv, factor: int, mode: Resampling, rate: int, lag: int, dtype: torch.dtype, slope: float
+    ):
+        self.slope = slope
+        self.upsample = StreamUpsample(factor, mode, rate, lag)
+        self.conv = StreamConv(conv, rate * factor, self.upsample.lag, dtype)
+        self.lag = self.conv.lag
+
+    def push(self, x: Signal, window: Window) -> SignalOut:
+        return self.conv.push(self.upsample.push(F.leaky_relu(x, self.slope), window), window)

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from wavegrad.inference.streaming.blocks import StreamDBlock, StreamFiLM, StreamUBlock, film_lag
-from wavegrad.inference.streaming.layers import Delay, Signal, StreamConv
+from wavegrad.inference.streaming.layers import Delay, Signal, SignalOut, StreamConv
 from wavegrad.inference.streaming.window import Window
 from wavegrad.network import WaveGrad
 from wavegrad.network.dblock import DBlock
@@ -84,7 +84,7 @@ class _Down(Operator):
                 rate, lag = self.blocks[-1].rate, self.blocks[-1].lag
             self.lags.append(lag)
 
-    def push(self, h: Signal, window: Window) -> list[Signal]:
+    def push(self, h: Signal, window: Window) -> list[Tensor]:
         """The features of each rate, from the highest down."""
         made = [h]
         for i, block in enumerate(self.blocks, start=1):
@@ -116,9 +116,9 @@ class _Up(Operator):
                 ready, rate, lag = made.film_lag, made.rate, made.lag
         self.lag = lag
 
-    def push(self, u: Signal, features: list[Signal], window: Window) -> Signal:
+    def push(self, u: Signal, features: list[Tensor], window: Window) -> SignalOut:
         """`features` from the highest rate down."""
-        films: list[Signal] = []
+        films: list[Tensor] = []
         for i, block in enumerate(self.blocks):
             level = i // self.n_blocks
             if i % self.n_blocks == 0:
