@@ -1,4 +1,7 @@
-"""The stream against the whole utterance: the same samples for every way of cutting, exactly as late as computed."""
+"""The stream against the whole utterance: the same samples for every way of cutting, exactly as late as computed.
+
+With steps that take turns, and with steps that work side by side (`pipeline_frames`).
+"""
 
 import bisect
 import copy
@@ -22,6 +25,7 @@ from wavegrad.inference.streaming import (
     inputs_needed,
     is_linear,
     linear_steps,
+    stream_lag,
 )
 from wavegrad.network import WaveGrad, WaveGradConfig
 from wavegrad.network.presets import FACTORS, NETWORKS
@@ -70,10 +74,15 @@ def whole(network: WaveGrad, mel: Tensor, seeds: Sequence[int]) -> Tensor:
 
 
 def streamed(
-    network: WaveGrad, mel: Tensor, seeds: Sequence[int], cuts: Sequence[int], steps: Sequence[LinearStep] | None = None
+    network: WaveGrad,
+    mel: Tensor,
+    seeds: Sequence[int],
+    cuts: Sequence[int],
+    steps: Sequence[LinearStep] | None = None,
+    pipeline_frames: int | None = None,
 ) -> Tensor:
     """Cut after so many frames, the end told apart from the last frames."""
-    sampler = StreamSampler(network, steps or ancestral_steps(SCHEDULE), seeds)
+    sampler = StreamSampler(network, steps or ancestral_steps(SCHEDULE), seeds, pipeline_frames)
     borders = [0, *sorted(cuts), mel.shape[2], mel.shape[2]]
     pieces = [
         sampler.push(Piece(start, mel[..., start:stop], last=i == len(borders) - 2))
@@ -96,19 +105,29 @@ WHOLE = whole(NETWORK, mel_of(N_FRAMES), [7])
 
 
 @settings(max_examples=10)
-@given(st.lists(st.integers(0, N_FRAMES), max_size=12))
-def test_every_way_of_cutting_gives_the_whole(cuts: list[int]) -> None:
-    assert_equal(streamed(NETWORK, mel_of(N_FRAMES), [7], cuts), WHOLE)
+@given(st.lists(st.integers(0, N_FRAMES), max_size=12), st.sampled_from([None, 3, 8]))
+def test_every_way_of_cutting_gives_the_whole(cuts: list[int], pipeline_frames: int | None) -> None:
+    assert_equal(streamed(NETWORK, mel_of(N_FRAMES), [7], cuts, None, pipeline_frames), WHOLE)
 
 
-def test_frame_by_frame_gives_the_whole() -> None:
-    assert_equal(streamed(NETWORK, mel_of(N_FRAMES), [7], range(N_FRAMES)), WHOLE)
+@pytest.mark.parametrize("pipeline_frames", [None, 1])
+def test_frame_by_frame_gives_the_whole(pipeline_frames: int | None) -> None:
+    assert_equal(streamed(NETWORK, mel_of(N_FRAMES), [7], range(N_FRAMES), None, pipeline_frames), WHOLE)
 
 
+def test_a_pipeline_does_the_same_work_however_the_mel_is_cut() -> None:
+    """Bit by bit the same audio, because all calls are of the same length."""
+    cuts: list[Sequence[int]] = [[], range(N_FRAMES), [1, 2, 13, 30]]
+    first, *others = (streamed(NETWORK, mel_of(N_FRAMES), [7], each, None, 4) for each in cuts)
+    assert all(torch.equal(first, other) for other in others)
+
+
+@pytest.mark.parametrize("pipeline_frames", [None, 2, 50])
 @pytest.mark.parametrize("n_frames", [1, 2, 3, 7])
-def test_signals_shorter_than_the_look_ahead(n_frames: int) -> None:
+def test_signals_shorter_than_the_look_ahead(n_frames: int, pipeline_frames: int | None) -> None:
     mel = mel_of(n_frames, 2)
-    assert_equal(streamed(NETWORK, mel, [3, 4], range(n_frames)), whole(NETWORK, mel, [3, 4]))
+    made = streamed(NETWORK, mel, [3, 4], range(n_frames), None, pipeline_frames)
+    assert_equal(made, whole(NETWORK, mel, [3, 4]))
 
 
 @pytest.mark.parametrize(
@@ -122,37 +141,55 @@ def test_signals_shorter_than_the_look_ahead(n_frames: int) -> None:
     ],
     ids=[*NETWORKS, "nearest", "linear", "large-linear", "mixed"],
 )
-@pytest.mark.parametrize("n_items", [1, 2])
-def test_every_layout_of_the_network(config: WaveGradConfig, n_items: int) -> None:
+@pytest.mark.parametrize(("n_items", "pipeline_frames"), [(1, None), (2, None), (2, 3)])
+def test_every_layout_of_the_network(config: WaveGradConfig, n_items: int, pipeline_frames: int | None) -> None:
     network, mel, seeds = tame(config), mel_of(17, n_items), [5, 2][:n_items]
-    assert_equal(streamed(network, mel, seeds, [0, 1, 2, 3, 8, 8, 15]), whole(network, mel, seeds))
+    made = streamed(network, mel, seeds, [0, 1, 2, 3, 8, 8, 15], None, pipeline_frames)
+    assert_equal(made, whole(network, mel, seeds))
 
 
 @pytest.mark.parametrize("factors", FACTORS.values(), ids=map(str, FACTORS))
 def test_every_list_of_factors(factors: tuple[int, ...]) -> None:
     network, mel = tame(narrow(factors=factors)), mel_of(9)
-    assert_equal(streamed(network, mel, [5], [1, 2, 6]), whole(network, mel, [5]))
+    expected = whole(network, mel, [5])
+    for pipeline_frames in (None, 4):
+        assert_equal(streamed(network, mel, [5], [1, 2, 6], None, pipeline_frames), expected)
 
 
-@pytest.mark.parametrize(
-    ("config", "n_steps"),
+LAYOUTS = pytest.mark.parametrize(
+    "config",
     [
-        (narrow(), 2),
-        (narrow("large"), 1),
-        (narrow(factors=(2, 3, 3, 1, 1), downsampling="nearest"), 1),
-        (narrow(factors=(3, 2, 4, 1, 2), downsampling="linear", upsampling="linear"), 2),
+        narrow(),
+        narrow("large"),
+        narrow(factors=(2, 3, 3, 1, 1), downsampling="nearest"),
+        narrow(factors=(3, 2, 4, 1, 2), downsampling="linear", upsampling="linear"),
     ],
     ids=["base", "large", "nearest", "linear"],
 )
-def test_each_sample_comes_with_the_frame_that_it_was_computed_to_need(config: WaveGradConfig, n_steps: int) -> None:
-    """Neither later nor earlier: after every frame there are as many samples as the receptive field allows."""
-    hop, n_frames = config.hop_length, inputs_needed(config, n_steps, 0).frame + 8
-    sampler = StreamSampler(tame(config), ancestral_steps(NoiseSchedule.log_snr(n_steps)), [0])
-    frames = [inputs_needed(config, n_steps, sample).frame + 1 for sample in range(n_frames * hop)]
-    mel = mel_of(n_frames)
-    for n in range(1, n_frames + 1):
-        piece = sampler.push(Piece(n - 1, mel[..., n - 1 : n]))
-        assert piece.stop == bisect.bisect_right(frames, n)
+
+
+@LAYOUTS
+def test_a_step_is_as_late_as_the_network_looks_ahead(config: WaveGradConfig) -> None:
+    """Neither later nor earlier: the lags of the layers add up to what the receptive field allows."""
+    hop, n_frames = config.hop_length, 60
+    frames = [inputs_needed(config, 1, sample).frame + 1 for sample in range(n_frames * hop)]
+    step = StreamSampler(tame(config), ancestral_steps(NoiseSchedule.log_snr(1)), [0]).groups[0]
+    assert step.network.lag == n_frames * hop - bisect.bisect_right(frames, n_frames)
+
+
+@LAYOUTS
+@pytest.mark.parametrize(("n_steps", "pipeline_frames"), [(2, None), (3, 2)])
+def test_each_frame_comes_as_late_as_computed(
+    config: WaveGradConfig, n_steps: int, pipeline_frames: int | None
+) -> None:
+    lag, call = stream_lag(config, n_steps, pipeline_frames), pipeline_frames or 1
+    sampler = StreamSampler(tame(config), ancestral_steps(NoiseSchedule.log_snr(n_steps)), [0], pipeline_frames)
+    assert sampler.lag == lag
+    n_given, mel = 0, mel_of(lag + 4)
+    for n in range(1, lag + 5):
+        n_given = sampler.push(Piece(n - 1, mel[..., n - 1 : n])).stop
+        assert n_given == max(0, n // call * call - lag) * config.hop_length
+    assert n_given > 0
 
 
 @pytest.mark.parametrize("n_steps", [1, 2])
@@ -191,14 +228,15 @@ def test_ddim_streams_too(eta: float) -> None:
     assert_equal(streamed(NETWORK, mel, [4], [3, 11], ddim_steps(SCHEDULE, eta)), ddim(NETWORK, mel, 4, eta))
 
 
+@pytest.mark.parametrize("pipeline_frames", [None, 5])
 @pytest.mark.parametrize(("name", "n_steps"), [("dpm++2m", 1), ("dpm++2m", 2), ("dpm++2m", 4), ("dpm++1s", 3)])
-def test_solvers_stream_too(name: str, n_steps: int) -> None:
+def test_solvers_stream_too(name: str, n_steps: int, pipeline_frames: int | None) -> None:
     """With 4 steps, two of 2M look back at the step before."""
     mel, sampler, schedule = mel_of(20), named_sampler(name), NoiseSchedule.log_snr(n_steps)
     steps = linear_steps(sampler, schedule)
     assert sum(step.of_previous != 0 for step in steps) == (2 if n_steps == 4 else 0)
     expected = sampler(lambda y, level: NETWORK(y, mel, level), schedule, 20 * NETWORK.config.hop_length, [4])
-    assert_equal(streamed(NETWORK, mel, [4], [3, 11], steps), expected)
+    assert_equal(streamed(NETWORK, mel, [4], [3, 11], steps, pipeline_frames), expected)
 
 
 @pytest.mark.parametrize("name", ["dpm++2s", "ancestral:variance=analytic"])
@@ -226,9 +264,10 @@ def test_the_larger_variance() -> None:
         ancestral_steps(SCHEDULE, "learned")
 
 
-def test_a_fork_goes_its_own_way() -> None:
+@pytest.mark.parametrize("pipeline_frames", [None, 5])
+def test_a_fork_goes_its_own_way(pipeline_frames: int | None) -> None:
     mel = mel_of(20)
-    sampler = StreamSampler(NETWORK, ancestral_steps(SCHEDULE), [7])
+    sampler = StreamSampler(NETWORK, ancestral_steps(SCHEDULE), [7], pipeline_frames)
     begun = sampler.push(Piece(0, mel[..., :12])).values
     ended = sampler.fork().push(Piece(12, mel[..., :0], last=True)).values
     rest = sampler.push(Piece(12, mel[..., 12:], last=True)).values
@@ -236,8 +275,9 @@ def test_a_fork_goes_its_own_way() -> None:
     assert_equal(torch.cat((begun, rest), dim=1), whole(NETWORK, mel, [7]))
 
 
-def test_a_prediction_that_is_not_finite_is_reported_with_its_step() -> None:
+@pytest.mark.parametrize("pipeline_frames", [None, 3])
+def test_a_prediction_that_is_not_finite_is_reported_with_its_step(pipeline_frames: int | None) -> None:
     network = tame(narrow())
     network.output_conv.bias.fill_(float("nan"))
     with pytest.raises(WavegradError, match="not finite at refinement step 2"):
-        streamed(network, mel_of(20), [0], [])
+        streamed(network, mel_of(20), [0], [], None, pipeline_frames)
