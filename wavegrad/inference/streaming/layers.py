@@ -39,7 +39,7 @@ class Line(Operator):
 
     def room(self, like: Tensor) -> tuple[Tensor, Tensor]:
         """Memory for as many positions behind those that are remembered: all of it, and the part to be written."""
-        both = like.new_empty((self.length + len(like), *like.shape[1:]))
+        both = like.new_empty((self.length + like.shape[0], *like.shape[1:]))
         past = both[: self.length]
         if self._past is None:
             past.zero_()
@@ -49,7 +49,7 @@ class Line(Operator):
 
     def keep(self, both: Tensor) -> None:
         """Remember the end of it."""
-        self._past = both[len(both) - self.length :].clone()  # a view would keep the memory of all
+        self._past = both[both.shape[0] - self.length :].clone()  # a view would keep the memory of all
 
 
 class Delay(Operator):
@@ -67,13 +67,18 @@ class Delay(Operator):
             return pieces
         if self._waiting is None:
             self._waiting = [pieces[0].new_zeros(()).expand(self.length, *pieces[0].shape[1:])]
-        n = sum(len(piece) for piece in pieces)
+        n = sum(piece.shape[0] for piece in pieces)
         due, waiting = [], []
         for piece in (*self._waiting, *pieces):
-            head, tail = piece[:n], piece[n:]
-            n -= len(head)
-            due += [head] if len(head) else []
-            waiting += [tail] if len(tail) else []
+            length = piece.shape[0]
+            if length <= n:
+                due.append(piece)
+            elif n:
+                due.append(piece[:n])
+                waiting.append(piece[n:])
+            else:
+                waiting.append(piece)
+            n -= min(n, length)
         self._waiting = waiting
         return due
 
@@ -81,8 +86,8 @@ class Delay(Operator):
         """`y`, to which the delayed `x` is added in place."""
         start = 0
         for piece in self.push([x]):
-            y[start : start + len(piece)] += piece
-            start += len(piece)
+            y[start : start + piece.shape[0]].add_(piece)
+            start += piece.shape[0]
         return y
 
 
@@ -109,7 +114,7 @@ class StreamConv(Operator):
 
     def push(self, x: Signal, window: Window, films: Sequence[Tensor] = ()) -> SignalOut:
         """`films`: scale and shift of x, in pieces."""
-        n_out = len(x) // self.stride
+        n_out = x.shape[0] // self.stride
         if not self.line.length:
             return self._convolved(x, n_out)
         both, new = self.line.room(x)
@@ -124,10 +129,10 @@ class StreamConv(Operator):
         if films:
             start = 0
             for film in films:
-                part = slice(start, start + len(film))
+                part = slice(start, start + film.shape[0])
                 scale, shift = film.chunk(2, dim=2)
                 torch.addcmul(shift, scale, x[part], out=target[part])
-                start += len(film)
+                start += film.shape[0]
             x = target
         if self.slope is not None:
             torch.ops.aten.leaky_relu.out(x, self.slope, out=target)
@@ -136,13 +141,18 @@ class StreamConv(Operator):
 
     def _convolved(self, x: Signal, n_out: int) -> SignalOut:
         """A matrix product for each tap."""
-        n_rows = n_out * x.shape[1]
+        n_batch, n_rows = x.shape[1], n_out * x.shape[1]
+        rows = x.flatten(0, 1)
         y = None
         for k, tap in enumerate(self.taps):
-            rows = x[k * self.dilation :: self.stride][:n_out].reshape(n_rows, x.shape[2])
-            y = torch.addmm(self.bias, rows, tap) if y is None else y.addmm_(rows, tap)
+            start = k * self.dilation
+            if self.stride == 1:
+                part = rows[start * n_batch : start * n_batch + n_rows]
+            else:
+                part = x[start :: self.stride][:n_out].flatten(0, 1)
+            y = torch.addmm(self.bias, part, tap) if y is None else y.addmm_(part, tap)
         assert y is not None
-        return y.view(n_out, x.shape[1], -1)
+        return y.unflatten(0, (n_out, n_batch))
 
 
 class StreamReduce(Operator):
@@ -160,10 +170,12 @@ class StreamReduce(Operator):
     def push(self, x: Signal) -> SignalOut:
         if self.factor == 1:
             return x
-        n_out = len(x) // self.factor
+        n_out = x.shape[0] // self.factor
         both = self.line.push(x)
+        if self.stop - self.first == self.factor:
+            return both[: n_out * self.factor].unflatten(0, (n_out, self.factor)).mean(1)
         picked = [both[self.skip + i :: self.factor][:n_out] for i in range(self.first, self.stop)]
-        return picked[0] if len(picked) == 1 else torch.stack(picked).mean(0)
+        return picked[0] if len(picked) == 1 else (picked[0] + picked[1]) * 0.5
 
 
 class StreamUpsample(Operator):
@@ -191,9 +203,9 @@ class StreamUpsample(Operator):
     def _held(self, x: Signal, window: Window) -> Signal:
         """The outermost values go on beyond the ends."""
         start = torch.tensor(window.firsts, device=x.device) * self.rate - self.input_lag - 1
-        position = start + torch.arange(len(x), device=x.device)[:, None]
+        position = start + torch.arange(x.shape[0], device=x.device)[:, None]
         stop = None if window.end is None else window.end * self.rate - 1
-        index = (position.clamp(0, stop) - start).clamp(0, len(x) - 1)
+        index = (position.clamp(0, stop) - start).clamp(0, x.shape[0] - 1)
         return x.gather(0, index[:, :, None].expand_as(x))
 
 
@@ -222,7 +234,7 @@ class StreamUpsampledConv(Operator):
         if not window.is_inside(self.rate, self.input_lag):
             x.masked_fill_(~window.inside(self.rate, self.input_lag, x.device)[:, :, None], 0)
         products = self.line.push((x.flatten(0, 1) @ self.taps).unflatten(0, x.shape[:2])).chunk(3, dim=2)
-        n_rows = len(x) + self.reach  # the first of them `reach` before x; the last is not whole
+        n_rows = x.shape[0] + self.reach  # the first of them `reach` before x; the last is not whole
         y = x.new_empty(n_rows, self.factor, x.shape[1], len(self.bias))
         for (before, after), phases in groupby(range(self.factor), self._rows_read):
             first, *others = phases
@@ -232,7 +244,7 @@ class StreamUpsampledConv(Operator):
             )
             y[:n, first : first + 1 + len(others)] = (left + middle).add_(right).add_(self.bias)[:, None]
         start = self.reach * self.factor - self.dilation
-        return y.flatten(0, 1)[start : start + len(x) * self.factor]
+        return y.flatten(0, 1)[start : start + x.shape[0] * self.factor]
 
     def _rows_read(self, phase: int) -> tuple[int, int]:
         """Which values the outer taps of an output read, counted from its own."""

@@ -124,8 +124,7 @@ class StreamSteps(Operator):
             condition: of all steps.
             window: of all steps.
         """
-        first, last = min(window.firsts), max(window.firsts)
-        if last + window.n_frames <= 0 or (window.end is not None and first - self.lag >= window.end):
+        if window.highest + window.n_frames <= 0 or (window.end is not None and window.lowest - self.lag >= window.end):
             return torch.zeros_like(state)  # outside the signal
         if len(self.steps) > 1:
             before = state.new_zeros(len(state), condition.shape[1], 2) if self._made is None else self._made
@@ -152,7 +151,8 @@ class StreamSteps(Operator):
             begin, stop = max(0, start), start + len(state)
             if step.of_noise and begin < stop:
                 noise = self.noise(step.n - 1, stop - begin, begin).T
-                state[begin - start :, i * self.n_items : (i + 1) * self.n_items, 0] += step.of_noise * noise
+                items = slice(i * self.n_items, (i + 1) * self.n_items)
+                state[begin - start :, items, 0].add_(noise, alpha=step.of_noise)
 
     def _of_items(self, of_steps: list[float]) -> Float[Tensor, " batch"]:
         """A number of each step, for all its items."""

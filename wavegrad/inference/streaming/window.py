@@ -1,6 +1,7 @@
 """Which part of its signal each item of a batch is at."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from jaxtyping import Bool, Int64
@@ -22,14 +23,20 @@ class Window:
     end: int | None = None
     """Frames of the signals, where that is known."""
 
-    def advanced(self, n_frames: int) -> "Window":
-        """The same number of frames, so many further on."""
-        return Window(tuple(first + n_frames for first in self.firsts), self.n_frames, self.end)
+    @cached_property
+    def lowest(self) -> int:
+        """First frame of the item that is farthest behind."""
+        return min(self.firsts)
+
+    @cached_property
+    def highest(self) -> int:
+        """First frame of the item that is farthest ahead."""
+        return max(self.firsts)
 
     def is_inside(self, rate: int, lag: int) -> bool:
         """Whether all positions lie in the signals."""
-        begins = min(self.firsts) * rate >= lag
-        return begins and (self.end is None or (max(self.firsts) + self.n_frames - self.end) * rate <= lag)
+        begins = self.lowest * rate >= lag
+        return begins and (self.end is None or (self.highest + self.n_frames - self.end) * rate <= lag)
 
     def positions(self, rate: int, lag: int, device: torch.device) -> Int64[Tensor, "time batch"]:
         """Of each value."""
