@@ -3,11 +3,9 @@
 import torch
 from torch import Tensor
 
-from wavegrad.inference.streaming.layers import (
-    Delay,
-    Signal,
-    SignalOut,
-    StreamConv,
+from wavegrad.inference.streaming.conv import StreamConv
+from wavegrad.inference.streaming.memory import Delay, Signal, SignalOut
+from wavegrad.inference.streaming.resampling import (
     StreamReduce,
     StreamUpsample,
     StreamUpsampledConv,

@@ -5,7 +5,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from wavegrad.inference.streaming.blocks import StreamDBlock, StreamFiLM, StreamUBlock, film_lag
-from wavegrad.inference.streaming.layers import Delay, Signal, SignalOut, StreamConv
+from wavegrad.inference.streaming.conv import StreamConv
+from wavegrad.inference.streaming.memory import Delay, Signal, SignalOut
 from wavegrad.inference.streaming.window import Window
 from wavegrad.network import WaveGrad
 from wavegrad.network.dblock import DBlock

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from wavegrad.diffusion import Noise, seeded_noise
 from wavegrad.errors import WavegradError
-from wavegrad.inference.streaming.layers import Delay, Line
+from wavegrad.inference.streaming.memory import Delay, Line
 from wavegrad.inference.streaming.network import StreamMelConv, StreamNetwork
 from wavegrad.inference.streaming.steps import LinearStep
 from wavegrad.inference.streaming.window import Window
