@@ -44,7 +44,7 @@ class StreamConv(Operator):
         self.line.keep(both)
         return self._convolved(both, n_out)
 
-    def _write(self, x: Signal, films: Sequence[Tensor], target: Signal) -> None:
+    def _write(self, x: Tensor, films: Sequence[Tensor], target: Tensor) -> None:
         """What is convolved: in one go, because small convolutions wait for memory."""
         if films:
             start = 0
@@ -59,7 +59,7 @@ class StreamConv(Operator):
         elif not films:
             target.copy_(x)
 
-    def _convolved(self, x: Signal, n_out: int) -> SignalOut:
+    def _convolved(self, x: Tensor, n_out: int) -> Tensor:
         """A matrix product for each tap."""
         n_batch, n_rows = x.shape[1], n_out * x.shape[1]
         rows = x.flatten(0, 1)
