@@ -138,8 +138,9 @@ def test_signals_shorter_than_the_look_ahead(n_frames: int, pipeline_frames: int
         narrow(downsampling="linear", upsampling="linear"),
         narrow("large", (3, 2, 4, 1, 2), downsampling="linear", upsampling="linear"),
         narrow(factors=(4, 3, 2, 3, 1), downsampling="nearest", upsampling="linear"),
+        narrow(ublock_dilations=((3, 1, 2, 1),) * 5),
     ],
-    ids=[*NETWORKS, "nearest", "linear", "large-linear", "mixed"],
+    ids=[*NETWORKS, "nearest", "linear", "large-linear", "mixed", "dilated"],
 )
 @pytest.mark.parametrize(("n_items", "pipeline_frames"), [(1, None), (2, None), (2, 3)])
 def test_every_layout_of_the_network(config: WaveGradConfig, n_items: int, pipeline_frames: int | None) -> None:
@@ -163,8 +164,9 @@ LAYOUTS = pytest.mark.parametrize(
         narrow("large"),
         narrow(factors=(2, 3, 3, 1, 1), downsampling="nearest"),
         narrow(factors=(3, 2, 4, 1, 2), downsampling="linear", upsampling="linear"),
+        narrow(ublock_dilations=((3, 1, 2, 1),) * 5),
     ],
-    ids=["base", "large", "nearest", "linear"],
+    ids=["base", "large", "nearest", "linear", "dilated"],
 )
 
 
@@ -185,8 +187,8 @@ def test_each_frame_comes_as_late_as_computed(
     lag, call = stream_lag(config, n_steps, pipeline_frames), pipeline_frames or 1
     sampler = StreamSampler(tame(config), ancestral_steps(NoiseSchedule.log_snr(n_steps)), [0], pipeline_frames)
     assert sampler.lag == lag
-    n_given, mel = 0, mel_of(lag + 4)
-    for n in range(1, lag + 5):
+    n_given, mel = 0, mel_of(lag + 3)
+    for n in range(1, lag + 4):
         n_given = sampler.push(Piece(n - 1, mel[..., n - 1 : n])).stop
         assert n_given == max(0, n // call * call - lag) * config.hop_length
     assert n_given > 0
