@@ -18,6 +18,7 @@ from wavegrad.errors import CheckpointError, ConfigError, TrainingError
 from wavegrad.network import WaveGrad
 from wavegrad.training.data import Clip, CropSampler, context_samples
 from wavegrad.training.ema import Ema
+from wavegrad.training.fused_film import run_fused
 from wavegrad.training.layout import run_channels_first
 from wavegrad.training.objective import Objective, ObjectiveOfNetwork, Targets
 from wavegrad.training.optimizer import build_optimizer, learning_rate, steps_taken, update
@@ -178,6 +179,8 @@ class Trainer:
         recipe says so, its gradients added up over the ranks."""
         if not self.recipe.run.channels_last:
             run_channels_first(self.network)
+        if self.recipe.run.fused_film:
+            run_fused(self.network)
         if self.recipe.run.compile:
             self.network.compile()
         loss = ObjectiveOfNetwork(self.objective, self.network)
