@@ -13,11 +13,10 @@ from torch import Tensor
 from wavegrad.audio.mel_check import check_mel
 from wavegrad.checkpoint import Model, load_model, resolve_model, save_model
 from wavegrad.device import Precision, check_has_casts
-from wavegrad.diffusion import NoiseSchedule, Sampler, Variance, choose_sampler
+from wavegrad.diffusion import NoiseSchedule, Sampler, Variance, choose_sampler, linear_steps
 from wavegrad.diffusion.schedule import warn_of_terminal_level
 from wavegrad.errors import CheckpointError, ConfigError
 from wavegrad.inference import in_smaller_batches, sample_at_once
-from wavegrad.inference.streaming import linear_steps
 from wavegrad.shapes import Waveform
 from wavegrad.streaming import LookAhead, StreamOptions, look_ahead, stream
 from wavegrad.vocoder.frozen_model import EngineName, FrozenModel
