@@ -134,11 +134,13 @@ def test_a_place_is_known_back_to_the_last_one_asked_for(recipe: Recipe, shards:
     source = sampler(recipe, shards)
     assert source.place(0, CPU) is None
     expected = drawn(source, range(6))
-    early, late = source.place(2, CPU), source.place(5, CPU)
+    first, early, late = (source.place(step, CPU) for step in (0, 2, 5))
     assert source.place(2, CPU) is None
-    for place, step in ((early, 2), (late, 5)):
-        again = sampler(recipe, shards)
+    for place, step in ((first, 0), (early, 2), (late, 5)):
+        said: list[str] = []
+        again = sampler(recipe, shards, say=said.append)
         again.go_on(place, step)
+        assert not said
         assert_same_crops(drawn(again, range(step, 6)), expected[step:])
 
 

@@ -19,7 +19,7 @@ class ShardSampler:
     """Those of the next step each time, whatever the step.
 
     The stream is a function of the seed and of the step at which it begins. A resumed run goes on in it with the crop
-    that comes next, if it has the shards, processes and workers of the run before; else it begins an epoch anew. The
+    that comes next, if it has the shards, processes and workers of the run before; else it begins a new epoch. The
     loss of a step is the mean of its parts' means: what the other processes count is not known here.
 
     Args:
