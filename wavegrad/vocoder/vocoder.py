@@ -145,7 +145,7 @@ class Vocoder(FrozenModel):
         walk = choose_sampler(sampler, variance, chosen.n_steps)
         consistency = self._consistency(griffin_lim)
         with torch.inference_mode():
-            gains = self._prior_gains(batch)
+            gains = self.prior_gains(batch)
             y_0 = None
             if engine == "fast" and guidance == 0 and on_step is None and self._is_plain:
                 y_0 = sample_at_once(self._engine(precision), walk, chosen, batch, ends, seeds)
