@@ -101,11 +101,11 @@ def whole(
     ("name", "n_steps"),
     [
         *((None, n) for n in (2, 3, 4, 5, 6)),
-        ("ancestral", 4),
-        ("ancestral:variance=beta", 3),
-        ("ddim", 3),
-        ("ddim:eta=0.5", 3),
-        ("dpm++1s", 3),
+        ("ancestral", 2),
+        ("ancestral:variance=beta", 2),
+        ("ddim", 2),
+        ("ddim:eta=0.5", 2),
+        ("dpm++1s", 2),
         ("dpm++2m", 6),
     ],
 )
