@@ -14,8 +14,9 @@ from wavegrad.audio.prior import PriorConfig, PriorGains
 from wavegrad.audio.stream_colour import StreamColour, n_coloured
 from wavegrad.audio.stream_consistency import StreamConsistency, last_sample_needed
 from wavegrad.device import Precision, autocast
+from wavegrad.diffusion import LinearStep
 from wavegrad.errors import AudioError, ConfigError
-from wavegrad.inference.streaming import LinearStep, Needed, StreamSampler, inputs_needed
+from wavegrad.inference.streaming import Needed, StreamSampler, inputs_needed
 from wavegrad.network import WaveGrad, WaveGradConfig
 from wavegrad.pieces import Operator, Piece
 from wavegrad.shapes import Mel, Waveform

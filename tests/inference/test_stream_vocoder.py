@@ -141,7 +141,7 @@ def test_a_bound_that_is_no_bound_changes_nothing() -> None:
 
 def test_memory_does_not_grow_with_the_mel() -> None:
     """What a stream keeps after 2000 frames is what it kept after 200."""
-    from wavegrad.inference.streaming import ancestral_steps
+    from wavegrad.diffusion import ancestral_steps
     from wavegrad.pieces import Operator
     from wavegrad.streaming import StreamOptions, VocoderStream
 

@@ -7,23 +7,5 @@ utterance, and the memory that of one piece.
 
 from wavegrad.inference.streaming.latency import Needed, inputs_needed
 from wavegrad.inference.streaming.sampler import StreamSampler
-from wavegrad.inference.streaming.steps import (
-    LinearStep,
-    ancestral_steps,
-    ddim_steps,
-    dpm_solver_steps,
-    is_linear,
-    linear_steps,
-)
 
-__all__ = [
-    "LinearStep",
-    "Needed",
-    "StreamSampler",
-    "ancestral_steps",
-    "ddim_steps",
-    "dpm_solver_steps",
-    "inputs_needed",
-    "is_linear",
-    "linear_steps",
-]
+__all__ = ["Needed", "StreamSampler", "inputs_needed"]

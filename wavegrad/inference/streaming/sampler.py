@@ -5,10 +5,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from wavegrad.diffusion import Noise, seeded_noise
+from wavegrad.diffusion import LinearStep, Noise, seeded_noise
 from wavegrad.errors import WavegradError
 from wavegrad.inference.streaming.network import StreamMelConv, StreamNetwork
-from wavegrad.inference.streaming.steps import LinearStep
 from wavegrad.network import WaveGrad
 from wavegrad.pieces import Join, Operator, Piece
 
