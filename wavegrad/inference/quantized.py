@@ -151,8 +151,10 @@ class QuantizedConvolution(RowsConvolution):
             offset = tap * self.dilation - self.padding
             n_before = min(-(-max(-offset, 0) // self.stride), n_out)
             n_inside = min(max(-(-(n_time - offset) // self.stride), 0), n_out)
-            rows[:, :n_before] += of_zero * ones
-            rows[:, n_inside:] += of_zero * ones
+            if n_before:
+                rows[:, :n_before] += of_zero * ones
+            if n_inside < n_out:
+                rows[:, n_inside:] += of_zero * ones
 
 
 def check_int8(device: torch.device) -> None:
