@@ -15,6 +15,7 @@ from jaxtyping import Float, Int8, Int32, UInt8
 from torch import Tensor
 
 from wavegrad.errors import ConfigError
+from wavegrad.inference.rows import Rows, RowsConvolution, RowsOut
 from wavegrad.network.conv import Conv
 
 LEVELS = 255
@@ -97,7 +98,7 @@ class QuantizedLinear:
 
 
 @dataclass(frozen=True)
-class QuantizedConvolution:
+class QuantizedConvolution(RowsConvolution):
     """`Convolution` in integers."""
 
     weights: Weights
@@ -117,9 +118,7 @@ class QuantizedConvolution:
         )
         return cls(weights, packed, conv.bias.detach().float().clone(), *geometry)
 
-    def __call__(
-        self, x: Float[Tensor, "batch time n_in"], bias: Float[Tensor, " n_out"] | None = None
-    ) -> Float[Tensor, "batch time_out n_out"]:
+    def __call__(self, x: Rows, bias: Tensor | None = None) -> RowsOut:
         return _by_item(x, lambda codes: self._item(codes, self.bias if bias is None else bias))
 
     def _item(self, codes: Codes, bias: Tensor) -> Tensor:
@@ -152,8 +151,10 @@ class QuantizedConvolution:
             offset = tap * self.dilation - self.padding
             n_before = min(-(-max(-offset, 0) // self.stride), n_out)
             n_inside = min(max(-(-(n_time - offset) // self.stride), 0), n_out)
-            rows[:, :n_before] += of_zero * ones
-            rows[:, n_inside:] += of_zero * ones
+            if n_before:
+                rows[:, :n_before] += of_zero * ones
+            if n_inside < n_out:
+                rows[:, n_inside:] += of_zero * ones
 
 
 def check_int8(device: torch.device) -> None:
