@@ -9,7 +9,7 @@ import torch
 
 from tests.test_binding import family
 from tests.test_vocoder import HOP, noisy_speech
-from wavegrad.audio.prior import PriorConfig, prior_gains, whiten, whitening_log_det
+from wavegrad.audio.prior import PriorConfig, PriorGains, prior_gains, whiten, whitening_log_det
 from wavegrad.clip_likelihood import clip_likelihood
 from wavegrad.errors import AudioError, ConfigError
 from wavegrad.vocoder import Vocoder
@@ -73,6 +73,22 @@ def test_a_learned_variance_is_used(vocoder: Vocoder) -> None:
     found = [clip_likelihood(v, clip, 3).terms for v in (vocoder, family(learned_variance=True))]
     assert found[0][0] == pytest.approx(found[1][0], abs=1e-6)  # the decoder's variance is fixed
     assert abs(found[0][1] - found[1][1]) > 1e-3
+
+
+@pytest.mark.parametrize("method", ["bound", "ode"])
+def test_the_tables_of_the_prior_are_those_of_the_vocoder(method, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Made once, also by a call without gradients, and the density of the next clip may need some."""
+    made: list[PriorConfig] = []
+    plain = PriorGains.__init__
+    monkeypatch.setattr(
+        PriorGains, "__init__", lambda self, mel, config: made.append(config) or plain(self, mel, config)
+    )
+    vocoder, clip = replace(family(), prior=PriorConfig("spectral")), noisy_speech(3 * HOP)
+    expected = clip_likelihood(replace(vocoder), clip, 2, method=method)
+    made.clear()
+    vocoder(vocoder.mel(clip), 2)
+    assert clip_likelihood(vocoder, clip, 2, method=method) == expected
+    assert len(made) == 1
 
 
 def test_what_is_left_of_a_frame_is_not_judged(vocoder: Vocoder) -> None:

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from wavegrad.audio.prior import prior_gains, whiten, whitening_log_det
+from wavegrad.audio.prior import whiten, whitening_log_det
 from wavegrad.binding import bind_condition, bind_with_variance
 from wavegrad.diffusion import NoiseSchedule
 from wavegrad.diffusion.likelihood import flow_bits, variational_bound
@@ -71,7 +71,7 @@ def clip_likelihood(
     found = vocoder.find_schedule(schedule)
     clip = waveform[: len(waveform) // hop * hop].to(vocoder.device, torch.float32)[None]
     mel = vocoder.mel(clip)
-    gains = prior_gains(mel, vocoder.mel_config, vocoder.prior)
+    gains = vocoder.prior_gains(mel)
     y_0 = whiten(clip, gains)
     log_gain = 0.0 if gains is None else -whitening_log_det(gains).item() / (clip.shape[1] * math.log(2))
     if method == "ode":

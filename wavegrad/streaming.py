@@ -14,9 +14,10 @@ from wavegrad.audio.prior import PriorConfig, PriorGains
 from wavegrad.audio.stream_colour import StreamColour, n_coloured
 from wavegrad.audio.stream_consistency import StreamConsistency, last_sample_needed
 from wavegrad.device import Precision, check_has_casts
+from wavegrad.diffusion import LinearStep
 from wavegrad.errors import AudioError, ConfigError
 from wavegrad.inference.engine import DTYPES
-from wavegrad.inference.streaming import MAX_FRAMES, LinearStep, StreamSampler, inputs_needed, stream_lag
+from wavegrad.inference.streaming import MAX_FRAMES, StreamSampler, inputs_needed, stream_lag
 from wavegrad.network import WaveGrad, WaveGradConfig
 from wavegrad.pieces import Operator, Piece
 from wavegrad.shapes import Mel, Waveform

@@ -3,7 +3,9 @@
 import io
 import pickle
 import random
+import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -101,6 +103,53 @@ def test_the_blocks_together_are_the_mel(tmp_path, array):
         assert torch.equal(torch.cat([torch.empty(3, 0), *blocks], dim=1), mel)
         assert all(0 < block.shape[1] <= BLOCK_FRAMES for block in blocks)
         assert count_frames(tmp_path / name, 3) == mel.shape[1]
+
+
+def test_an_old_pt_file_is_read_too(tmp_path):
+    """As PyTorch wrote them before 1.6."""
+    torch.save(torch.from_numpy(LONG), tmp_path / "m.pt", _use_new_zipfile_serialization=False)
+    expected = torch.from_numpy(LONG).float()
+    assert torch.equal(read_mel(tmp_path / "m.pt", 3), expected)
+    assert torch.equal(torch.cat(list(read_mel_blocks(tmp_path / "m.pt", 3)), dim=1), expected)
+    assert count_frames(tmp_path / "m.pt", 3) == LONG.shape[1]
+
+
+def test_a_tensor_that_was_saved_as_a_view(tmp_path):
+    """Transposed, with an offset, and more in the file than in the tensor."""
+    view = torch.arange(40.0).reshape(10, 4).T[1:, 2:8]
+    torch.save(view, tmp_path / "m.pt")
+    assert torch.equal(read_mel(tmp_path / "m.pt", 3), view)
+
+
+@pytest.mark.parametrize("name", ["m.npy", "m.pt"])
+def test_what_was_read_is_no_longer_the_files(tmp_path, name):
+    """A mapping would show what is written later; of a file that shrinks, it ends the process."""
+    path = tmp_path / name
+    np.save(path, LONG) if name == "m.npy" else torch.save(torch.from_numpy(LONG).float(), path)
+    mel = read_mel(path, 3)
+    with path.open("r+b") as file:
+        file.write(bytes(path.stat().st_size))
+    assert torch.equal(mel, torch.from_numpy(LONG).float())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+@pytest.mark.parametrize("name", ["m.npy", "m.pt"])
+def test_no_more_is_read_than_is_asked_for(tmp_path, name):
+    """32 MB: for the length alone next to nothing is read, and of blocks one at a time is in memory of its own."""
+    path, mel = tmp_path / name, torch.zeros(128, 62500)
+    np.save(path, mel.numpy()) if name == "m.npy" else torch.save(mel, path)
+    del mel
+
+    def status(file: str, key: str, unit: int = 1) -> int:
+        lines = Path("/proc/self", file).read_text().splitlines()
+        return unit * next(int(line.split()[1]) for line in lines if line.startswith(key))
+
+    n_read, in_memory = status("io", "rchar"), status("status", "RssAnon", 1024)
+    assert count_frames(path, 128) == 62500
+    assert status("io", "rchar") - n_read < 1e6
+    for block in read_mel_blocks(path, 128):
+        assert block.shape[0] == 128
+        assert status("status", "RssAnon", 1024) - in_memory < 8e6
 
 
 def test_a_mel_that_cannot_be_written_whole_leaves_nothing(tmp_path, monkeypatch):

@@ -48,12 +48,14 @@ def fake(tmp_path, monkeypatch):
     monkeypatch.setattr(benchmark_peers, "OURS", "tiny")
 
 
-def test_a_table_of_ours_and_another_and_a_broken_one(run, environment, fake, tmp_path):
+def test_a_table_of_ours_and_another_and_a_broken_one(run, environment, fake, tmp_path, monkeypatch):
     """The interpreter is isolated: lmnt's script does not take our package, of the same name, for lmnt's."""
+    kept: list[int] = []
+    monkeypatch.setattr("wavegrad.inference.keep_freed_memory", lambda: kept.append(1))
     out = tmp_path / "peers.json"
     chosen = ("--venv", f"lmnt={environment}", "--venv", f"vocos={environment}", "--venv", f"bigvgan={tmp_path}")
     result = run("benchmark", "peers", *chosen, "--seconds", 0.05, "--runs", 3, "--threads", 1, "--out", out)
-    assert result.code == 2
+    assert (result.code, kept) == (2, [1])
     said = result.err.splitlines()
     assert said[0].startswith("lmnt failed: ModuleNotFoundError: No module named ")
     assert said[1].startswith(f"{tmp_path} is no virtual environment: there is no ")

@@ -1,6 +1,7 @@
 """`wavegrad evaluate`: options to systems, tables, exit codes."""
 
 import json
+import pickle
 import sys
 import types
 
@@ -9,6 +10,7 @@ import soundfile
 
 from tests.cli.conftest import SPEECH
 from wavegrad.cli import files
+from wavegrad.cli.evaluated import Synthesis, copy_syntheses
 from wavegrad.evaluation import pairing
 from wavegrad.evaluation.results import Evaluation
 
@@ -56,6 +58,17 @@ def test_models_and_folders_side_by_side(run, model, recordings):
     assert "note: tiny, diffwave-6: " in result.err  # its schedule ends far from noise
     plan = json.loads((recordings.parent / "report" / "plan.json").read_text())
     assert len({system.get("identity") for system in plan["systems"]}) == 5
+
+
+def test_it_computes_as_vocode_does_also_in_a_worker(model, monkeypatch):
+    """A worker gets the name of a model, and loads it; Base was slower here than in `vocode`."""
+    kept: list[int] = []
+    monkeypatch.setattr("wavegrad.inference.keep_freed_memory", lambda: kept.append(1))
+    systems, _ = copy_syntheses(model, "tiny", Synthesis((2,), (), (), 0, "cpu"))
+    assert kept == [1]
+    there = pickle.loads(pickle.dumps(systems[0]))
+    assert kept == [1, 1]
+    assert there.synthesize.model.vocoder is not systems[0].synthesize.model.vocoder
 
 
 def test_samplers_side_by_side_and_a_precision(run, model, recordings):

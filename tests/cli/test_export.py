@@ -55,15 +55,18 @@ def test_a_single_network_call(run, model, tmp_path):
 
 
 def test_the_iterations_that_are_asked_for(run, model, tmp_path):
-    """And a schedule file of any name."""
+    """And the sampler; and a schedule file of any name."""
     schedule = tmp_path / "schedule"
     NoiseSchedule.log_snr(1, 20.0, -20.0).save(schedule)
-    for options, n_iter in ((("--griffin-lim", 2), "2"), ((), "0")):
+    for options, n_iter, sampler in (
+        (("--griffin-lim", 2), "2", "dpm++2m"),
+        (("--sampler", "ddim:eta=0.5"), "0", "ddim:eta=0.5"),
+    ):
         result = run("export", "--onnx", tmp_path / "v.onnx", "--model", model, "--schedule", schedule, *options)
         assert (result.code, result.err) == (0, "")
         session = onnxruntime.InferenceSession(tmp_path / "v.onnx", providers=["CPUExecutionProvider"])
         about = session.get_modelmeta().custom_metadata_map
-        assert (about["griffin_lim"], about["n_steps"]) == (n_iter, "1")
+        assert (about["griffin_lim"], about["n_steps"], about["sampler"]) == (n_iter, "1", sampler)
 
 
 @pytest.mark.parametrize(
@@ -76,6 +79,9 @@ def test_the_iterations_that_are_asked_for(run, model, tmp_path):
         (("--onnx", "v.onnx", "--schedule", "none.json"), "none.json: No such file or directory"),
         (("--onnx", "n.onnx", "--part", "network", "--griffin-lim", "2"), "the network alone has no iterations"),
         (("--program", "n.pt2", "--griffin-lim", "0"), "--griffin-lim is for ONNX files of the sampler"),
+        (("--onnx", "n.onnx", "--part", "network", "--sampler", "ddim"), "--sampler is for ONNX files of the sampler"),
+        (("--onnx", "v.onnx", "--sampler", "dpm++2s"), "cannot be streamed or exported"),
+        (("--onnx", "v.onnx", "--sampler", "dmp++2m"), "unknown sampler 'dmp++2m'"),
     ],
 )
 def test_mistakes(run, model, tmp_path, monkeypatch, options, message):

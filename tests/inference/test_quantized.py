@@ -84,9 +84,16 @@ def test_convolution_of_codes(n_time: int, kernel: int, dilation: int, stride: i
             int(conv.padding[0]),
             dilation,
         )
-        found = QuantizedConvolution.prepare(conv)(x, given)
+        layer = QuantizedConvolution.prepare(conv)
+        found = layer(x, given)
         assert found.is_contiguous()
         torch.testing.assert_close(found.mT.double(), expected, rtol=0, atol=2e-5 * expected.abs().max().item())
+        if given is None:
+            h = rows(*found.shape, seed=1)
+            before, alone = h.clone(), layer.activated(x, 0.2)
+            assert layer.add_to_(h, x) is h
+            torch.testing.assert_close(h, before + found, rtol=1e-5, atol=1e-5)
+            assert torch.equal(alone, F.leaky_relu(found, 0.2))
 
 
 @vnni

@@ -15,18 +15,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from wavegrad.diffusion import NoiseSchedule, SeededNoise, ancestral_sample, named_sampler
-from wavegrad.errors import ConfigError, WavegradError
-from wavegrad.inference.streaming import (
+from wavegrad.diffusion import (
     LinearStep,
-    StreamSampler,
+    NoiseSchedule,
+    SeededNoise,
+    ancestral_sample,
     ancestral_steps,
     ddim_steps,
-    inputs_needed,
     is_linear,
     linear_steps,
-    stream_lag,
+    named_sampler,
 )
+from wavegrad.errors import ConfigError, WavegradError
+from wavegrad.inference.streaming import StreamSampler, inputs_needed, stream_lag
 from wavegrad.network import WaveGrad, WaveGradConfig
 from wavegrad.network.presets import FACTORS, NETWORKS
 from wavegrad.pieces import Piece

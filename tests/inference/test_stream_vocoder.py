@@ -150,7 +150,7 @@ def test_a_bound_that_is_no_bound_changes_nothing() -> None:
 @pytest.mark.parametrize("pipeline_frames", [None, 8])
 def test_memory_does_not_grow_with_the_mel(pipeline_frames: int | None) -> None:
     """What a stream keeps after 960 frames is what it kept after 320."""
-    from wavegrad.inference.streaming import ancestral_steps
+    from wavegrad.diffusion import ancestral_steps
     from wavegrad.pieces import Operator
     from wavegrad.streaming import StreamOptions, VocoderStream
 

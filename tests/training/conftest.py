@@ -1,15 +1,22 @@
 """A tiny run on real speech."""
 
+import io
+import json
+import tarfile
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from wavegrad.training.data import Clip, find_clips, load_corpus
 from wavegrad.training.recipe import Recipe, load_recipe
 
 ROOT = Path(__file__).parents[2]
 SPEECH = ROOT / "samples" / "reference"
+N_CLIPS = 20
+"""In the shards."""
 
 
 @pytest.fixture
@@ -28,3 +35,28 @@ def clips() -> list[Clip]:
 def change(recipe: Recipe, section: str, **values: object) -> Recipe:
     """The recipe with some keys of one section replaced."""
     return replace(recipe, **{section: replace(getattr(recipe, section), **values)})
+
+
+def write_shard(path: Path, clips: dict[str, np.ndarray], rate: int = 24000) -> None:
+    """A tar file of FLAC clips, as `wavegrad prepare` writes them."""
+    with tarfile.open(path, "w") as tar:
+        for i, (name, samples) in enumerate(clips.items()):
+            audio = io.BytesIO()
+            soundfile.write(audio, samples, rate, format="FLAC")
+            for suffix, content in (("flac", audio.getvalue()), ("json", json.dumps({"path": name}).encode())):
+                member = tarfile.TarInfo(f"{i:03d}.{suffix}")
+                member.size = len(content)
+                tar.addfile(member, io.BytesIO(content))
+
+
+@pytest.fixture
+def shards(tmp_path: Path) -> Path:
+    """Five shards of four clips of noise; clip i is 3000 + 100 i samples long."""
+    generator = np.random.default_rng(0)
+    clips = {f"clip{i}": 0.1 * generator.standard_normal(3000 + 100 * i) for i in range(N_CLIPS)}
+    names = list(clips)
+    folder = tmp_path / "shards"
+    folder.mkdir()
+    for n in range(5):
+        write_shard(folder / f"{n}.tar", {name: clips[name] for name in names[n::5]})
+    return folder

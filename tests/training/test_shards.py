@@ -1,7 +1,6 @@
 """Reading shards: every clip once an epoch over all processes and workers, and what is damaged is named."""
 
 import contextlib
-import io
 import itertools
 import json
 import sys
@@ -9,46 +8,21 @@ import tarfile
 
 import numpy as np
 import pytest
-import soundfile
 import torch
 
-from tests.training.conftest import ROOT, SPEECH, change
+from tests.training.conftest import N_CLIPS, ROOT, SPEECH, change, write_shard
 from wavegrad.cli.main import main
 from wavegrad.errors import ConfigError, TrainingError
+from wavegrad.training.crop_stream import CropStream
 from wavegrad.training.data import context_samples
 from wavegrad.training.loop import train
-from wavegrad.training.shards import CropStream, ShardSampler, find_shards, shards_of
+from wavegrad.training.shard_sampler import ShardSampler
+from wavegrad.training.shards import find_shards, shards_of
 from wavegrad.training.world import World
-
-N_CLIPS = 20
 
 
 def quiet(line: str) -> None:
     """Nobody listens."""
-
-
-def write(path, clips: dict[str, np.ndarray], rate: int = 24000) -> None:
-    with tarfile.open(path, "w") as tar:
-        for i, (name, samples) in enumerate(clips.items()):
-            audio = io.BytesIO()
-            soundfile.write(audio, samples, rate, format="FLAC")
-            for suffix, content in (("flac", audio.getvalue()), ("json", json.dumps({"path": name}).encode())):
-                member = tarfile.TarInfo(f"{i:03d}.{suffix}")
-                member.size = len(content)
-                tar.addfile(member, io.BytesIO(content))
-
-
-@pytest.fixture
-def shards(tmp_path):
-    """Five shards of four clips of noise; clip i is 3000 + 100 i samples long."""
-    generator = np.random.default_rng(0)
-    clips = {f"clip{i}": 0.1 * generator.standard_normal(3000 + 100 * i) for i in range(N_CLIPS)}
-    names = list(clips)
-    folder = tmp_path / "shards"
-    folder.mkdir()
-    for n in range(5):
-        write(folder / f"{n}.tar", {name: clips[name] for name in names[n::5]})
-    return folder
 
 
 def stream(recipe, shards, world=World(), seed=(0, 0), n_crops=1) -> CropStream:  # noqa: B008 (a value)
@@ -69,12 +43,12 @@ def test_readers_share_out_the_shards_of_an_epoch():
 def test_every_clip_comes_once_an_epoch_over_two_processes_of_two_workers(recipe, shards):
     for epoch in range(3):
         readers = [list(stream(recipe, shards).clips(epoch, r, 4, print)) for r in range(4)]
-        names = [clip.name for clips in readers for clip in clips]
+        names = [clip.name for clips in readers for _, clip in clips]
         assert sorted(names) == sorted(f"clip{i}" for i in range(N_CLIPS))
 
 
 def test_the_clips_of_an_epoch_are_shuffled_beyond_their_shards(recipe, shards):
-    orders = [[c.name for c in stream(recipe, shards).clips(epoch, 0, 1, print)] for epoch in (0, 0, 1)]
+    orders = [[c.name for _, c in stream(recipe, shards).clips(epoch, 0, 1, print)] for epoch in (0, 0, 1)]
     assert orders[0] == orders[1] != orders[2]
     for order in (orders[0], orders[2]):
         assert len({int(name[4:]) % 5 for name in order[:4]}) > 1  # the first four are not of one shard
@@ -103,7 +77,7 @@ def test_crops_are_pieces_of_their_clips_on_frame_borders(recipe, shards):
     recipe = change(recipe, "data", crop_frames=11, gain_db=(0.0, 0.0), crops_per_clip=3)
     mel = recipe.model.mel_config()
     context, hop = context_samples(mel), mel.hop_length
-    clips = {c.name: c.pcm for c in stream(recipe, shards).clips(0, 0, 1, print)}
+    clips = {c.name: c.pcm for _, c in stream(recipe, shards).clips(0, 0, 1, print)}
     starts = set()
     for batch in itertools.islice(stream(recipe, shards, n_crops=7), 8):
         crops = batch.crops
@@ -139,7 +113,7 @@ def test_damaged_shards_and_clips_are_named_and_skipped(recipe, shards):
     (shards / "2.tar").write_bytes((shards / "2.tar").read_bytes().replace(b"fLaC", b"oops", 1))
     said: list[str] = []
     reader = CropStream(paths, recipe.model.mel_config(), recipe.data, (0, 0), World(), 1)
-    names = {clip.name for clip in reader.clips(0, 0, 1, said.append)}
+    names = {clip.name for _, clip in reader.clips(0, 0, 1, said.append)}
     assert names == {"clip0", "clip5", *(f"clip{i}" for i in range(N_CLIPS) if i % 5 >= 2 and i != 2)}
     assert sum(line.startswith("skipped clip2 of ") and "no readable audio" in line for line in said) == 1
     damaged = [line.split(" is damaged")[0] for line in said if "is damaged" in line]
@@ -162,10 +136,10 @@ def test_complaints_are_made_once_and_an_epoch_without_clips_ends_the_run(recipe
 
 def test_clips_of_another_rate_or_too_short_are_named(recipe, tmp_path):
     noise = 0.1 * np.random.default_rng(0).standard_normal(4000)
-    write(tmp_path / "a.tar", {"fine": noise, "short": noise[:100], "silent": 0 * noise})
-    write(tmp_path / "b.tar", {"slow": noise}, rate=16000)
+    write_shard(tmp_path / "a.tar", {"fine": noise, "short": noise[:100], "silent": 0 * noise})
+    write_shard(tmp_path / "b.tar", {"slow": noise}, rate=16000)
     said: list[str] = []
-    assert [c.name for c in stream(recipe, tmp_path).clips(0, 0, 1, said.append)] == ["fine"]
+    assert [c.name for _, c in stream(recipe, tmp_path).clips(0, 0, 1, said.append)] == ["fine"]
     assert sorted(line.split(" ")[1].rstrip(":") for line in said) == ["short", "silent", "slow"]
     assert any("16000 Hz, but the mel is of 24000 Hz" in line for line in said)
 
@@ -184,7 +158,7 @@ def test_mistakes_are_one_line(recipe, shards, tmp_path):
 
 
 def test_the_same_recipe_reads_prepared_shards_with_one_key_changed(tmp_path, monkeypatch, capsys):
-    """The commands, end to end; a run that is taken up again begins an epoch anew."""
+    """The commands, end to end; a run that is taken up again goes on."""
 
     def wavegrad(*arguments: object) -> str:
         monkeypatch.setattr(sys, "argv", ["wavegrad", *map(str, arguments)])

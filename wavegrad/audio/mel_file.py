@@ -1,5 +1,6 @@
 """Mel spectrograms in files."""
 
+import contextlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -28,21 +29,22 @@ def read_mel(path: Path, n_mels: int) -> Float[Tensor, "n_mels frames"]:
 
 
 def read_mel_blocks(path: Path, n_mels: int) -> Iterator[Float[Tensor, "n_mels _"]]:
-    """What `read_mel` reads, in blocks of frames. Of a .npy file no more than a block is in memory; a .pt file is read
-    as a whole.
+    """What `read_mel` reads, in blocks of frames. No more than a block is in memory, except that a .pt file as PyTorch
+    wrote them before 1.6 is read as a whole.
 
     Raises:
         AudioError: as `read_mel`, before the first block.
     """
-    mel = _open_mel(path, n_mels)
+    mel, is_mapped = _open_mel(path, n_mels), _can_be_mapped(path)
     for start in range(0, mel.shape[1], BLOCK_FRAMES):
-        if isinstance(mel, np.memmap):
+        if is_mapped:
             mel = _open_mel(path, n_mels)  # what is read of a mapping stays in memory for as long as it is mapped
         yield _floats(path, mel[:, start : start + BLOCK_FRAMES])
 
 
 def count_frames(path: Path, n_mels: int) -> int:
-    """The length of the mel that `read_mel` reads, from the header alone of a .npy file. AudioError as there."""
+    """The length of the mel that `read_mel` reads, from the header alone of all but old .pt files. AudioError as
+    there."""
     return _open_mel(path, n_mels).shape[1]
 
 
@@ -66,14 +68,28 @@ def _open_mel(path: Path, n_mels: int) -> "np.ndarray | Tensor":
 
 
 def _open(path: Path, expected: str) -> "np.ndarray | Tensor":
-    """A mapped array, of which nothing is in memory yet, or a tensor."""
-    if path.suffix.lower() == ".npy":
+    """A mapped array or tensor, of which nothing is in memory yet; or a tensor of an old .pt file."""
+    if _is_array(path):
         mel = _attempt(path, lambda: np.load(path, mmap_mode="r", allow_pickle=False))
     else:
-        mel = _attempt(path, lambda: torch.load(path, map_location="cpu", weights_only=True))
+        mapped = _can_be_mapped(path)
+        mel = _attempt(path, lambda: torch.load(path, map_location="cpu", weights_only=True, mmap=mapped))
     if not isinstance(mel, Tensor | np.ndarray):
         raise AudioError(f"{path} holds a {type(mel).__name__}; a tensor of shape {expected} is expected")
     return mel
+
+
+def _is_array(path: Path) -> bool:
+    return path.suffix.lower() == ".npy"
+
+
+def _can_be_mapped(path: Path) -> bool:
+    """An array, or an archive such as PyTorch writes since 1.6."""
+    if _is_array(path):
+        return True
+    with contextlib.suppress(OSError), path.open("rb") as file:  # whoever opens it again will say what is wrong
+        return file.read(4) == b"PK\x03\x04"
+    return False
 
 
 def _without_batch(mel: "np.ndarray | Tensor") -> "np.ndarray | Tensor":
@@ -81,8 +97,8 @@ def _without_batch(mel: "np.ndarray | Tensor") -> "np.ndarray | Tensor":
 
 
 def _floats(path: Path, mel: "np.ndarray | Tensor") -> Tensor:
-    """Read now what was mapped."""
-    values = mel if isinstance(mel, Tensor) else _attempt(path, lambda: torch.from_numpy(np.array(mel)))
+    """Read now what was mapped: the file may change."""
+    values = _attempt(path, mel.clone if isinstance(mel, Tensor) else lambda: torch.from_numpy(np.array(mel)))
     if values.is_complex():
         raise AudioError(f"{path} holds complex numbers; a mel has real ones")
     return values.float()

@@ -41,7 +41,7 @@ def synthesis(
     engine: Annotated[
         str,
         typer.Option(
-            help="fast, on a GPU no-fusion or no-graphs (fast without), reference (the network as trained), stream-8 "
+            help="fast, no-fusion or, on a GPU, no-graphs (fast without), reference (the network as trained), stream-8 "
             "(chunks of 8 frames, any number) or pipelined-8 (all steps at once, on a chunk each)."
         ),
     ] = "fast,reference",

@@ -67,6 +67,8 @@ def benchmark_peers(
 ) -> None:
     """Time our networks and other packages in turn, on the CPU, with random weights and as many threads.
 
+    Ours run as in vocode, the others as their packages do.
+
     Each other package has a virtual environment of its own, for example: python -m venv V; V/bin/pip install
     wavegrad==0.1.5 (lmnt's), vocos==0.1.0, or bigvgan==2.4.1. One that does not work is reported and does not stop the
     others; the exit code is 2 then.
@@ -77,8 +79,10 @@ def benchmark_peers(
     set_threads(threads)
     import torch
 
+    from wavegrad.inference import keep_freed_memory
     from wavegrad.peers import PEERS, interpreter_of, start_peer
 
+    keep_freed_memory()
     with contextlib.ExitStack() as stack:
         peers, failures = [], 0
         for name, folder in environments:

@@ -18,8 +18,8 @@ def benchmark_train(
     options: Annotated[
         str | None,
         typer.Option(
-            help="Keys of [run] to switch, with commas: precision, channels_last, fused_optimizer, whole_mels, "
-            "compile, corpus_on_device, prefetch; left out: those that may matter on this device."
+            help="Keys of [run] to switch, with commas: precision, channels_last, fused_film, fused_optimizer, "
+            "whole_mels, compile, corpus_on_device, prefetch; left out: those that may matter on this device."
         ),
     ] = None,
     runs: Annotated[int, typer.Option(help="Measured runs of each set of options, after one to warm up.", min=1)] = 5,
@@ -54,7 +54,7 @@ def benchmark_train(
             f"{row.name}: {row.samples_per_s:,.0f} samples/s, {row.steps_per_s:.2f} steps/s, "
             f"{row.speed_to_plain:.2f} x plain, {row.speed_to_all:.2f} x all, {row.gflop_per_s:,.0f} GFLOP/s, "
             f"{row.share_of_matrix_rate:.1%} of the matrix rate ({row.matrix_gflop_per_s:,.0f} GFLOP/s), "
-            f"{row.peak_memory_mb:,.0f} MB"
+            f"{row.kept_mb:,.0f} MB kept for the backward pass, {row.peak_memory_mb:,.0f} MB at most"
         )
     if out is not None:
         table = {

@@ -32,10 +32,12 @@ class LoadedModel:
 
 
 def load(directory: Path, device: str) -> LoadedModel:
-    """A model on a device ("auto", "cpu" or "cuda")."""
+    """A model on a device ("auto", "cpu" or "cuda"), in a process that keeps freed memory from now on, as `vocode`."""
     from wavegrad.device import choose_device
+    from wavegrad.inference import keep_freed_memory
     from wavegrad.vocoder import Vocoder
 
+    keep_freed_memory()
     return LoadedModel(directory, device, Vocoder.from_pretrained(directory).to(choose_device(device)))
 
 

@@ -26,6 +26,13 @@ def export(
     model: Model = None,
     steps: Annotated[int | None, typer.Option(help="Refinement steps of the sampler.", min=1)] = None,
     schedule: Annotated[str | None, typer.Option(help="Its noise schedule: a name or a JSON file.")] = None,
+    sampler: Annotated[
+        str | None,
+        typer.Option(
+            help="Way of refining: ancestral (variance posterior or beta), ddim:eta=0.5, dpm++1s, dpm++2m; left out: "
+            "by number of steps, as vocode does."
+        ),
+    ] = None,
     griffin_lim: GriffinLim = None,
 ) -> None:
     """Write a model for onnxruntime, or for what reads torch.export programs. Any batch, any length.
@@ -39,6 +46,8 @@ def export(
         raise ConfigError("--steps and --schedule exclude each other: a schedule has its number of steps")
     if griffin_lim is not None and (onnx is None or part == "network"):
         raise ConfigError("--griffin-lim is for ONNX files of the sampler; the network alone has no iterations")
+    if sampler is not None and (onnx is None or part == "network"):
+        raise ConfigError("--sampler is for ONNX files of the sampler; the network alone has no steps")
     if onnx is not None and importlib.util.find_spec("onnx") is None:
         raise ConfigError("onnx not installed; pip install 'wavegrad-vocoder[onnx]'")
     for path in targets:
@@ -48,10 +57,12 @@ def export(
 
     vocoder = Vocoder.from_pretrained(model)
     if onnx is not None:
-        from wavegrad.export.onnx import network_step, sampler
+        from wavegrad.export.onnx import network_step, synthesis
 
-        whole = part == "sampler"
-        content = sampler(vocoder, read_schedule(schedule, steps), griffin_lim) if whole else network_step(vocoder)
+        if part == "network":
+            content = network_step(vocoder)
+        else:
+            content = synthesis(vocoder, read_schedule(schedule, steps), griffin_lim, sampler)
         _write_onnx(onnx, part, content)
     if program is not None:
         _write_program(program, vocoder)

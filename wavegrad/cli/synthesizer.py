@@ -36,7 +36,7 @@ class Synthesizer:
     @property
     def can_stream(self) -> bool:
         """Whether `stream` can do what is asked for."""
-        from wavegrad.inference.streaming import is_linear
+        from wavegrad.diffusion import is_linear
 
         return self.guidance == 0 and is_linear(self.sampler)
 

@@ -31,9 +31,18 @@ class NetworkGraph:
         """` batch` -> `batch channels 1`."""
         g, half = self._graph, layer.channels // 2
         exponents = torch.arange(half, dtype=torch.float32) / half
-        level = g.op("Mul", g.reshape(noise_level, (-1, 1, 1)), g.constant(layer.scale))
-        angles = g.op("Mul", level, g.constant(torch.exp(-math.log(1e4) * exponents)[:, None]))
+        position = self._position(g.reshape(noise_level, (-1, 1, 1)), layer)
+        angles = g.op("Mul", position, g.constant(torch.exp(-math.log(1e4) * exponents)[:, None]))
         return g.op("Concat", g.op("Sin", angles), g.op("Cos", angles), attributes={"axis": 1})
+
+    def _position(self, noise_level: str, layer: NoiseEmbedding) -> str:
+        """What the sinusoids are of: the scaled level, or the index of a step."""
+        g = self._graph
+        if layer.borders is None:
+            return g.op("Mul", noise_level, g.constant(layer.scale))
+        passed = g.op("Less", noise_level, g.constant(layer.borders[:, None]))
+        count = g.op("ReduceSum", g.op("Where", passed, g.constant(1.0), g.constant(0.0)), g.constant([1]))
+        return g.op("Add", count, g.constant(1.0))
 
     def predict(self, y: str, mel_features: str, noise_level: str) -> str:
         """epsilon_theta: `batch time` -> `batch time`."""
@@ -48,7 +57,9 @@ class NetworkGraph:
         for level, modulation in zip(network.ublocks, reversed(films), strict=True):
             for block in level.children():
                 u = self._ublock(u, modulation, block)
-        return g.op("Squeeze", self._conv(u, network.output_conv), g.constant([1]))
+        outputs = self._conv(u, network.output_conv)
+        noise = g.slice(outputs, 1, 0, 1) if network.config.learned_variance else outputs
+        return g.op("Squeeze", noise, g.constant([1]))
 
     def _conv(self, x: str, conv: Conv) -> str:
         assert conv.bias is not None

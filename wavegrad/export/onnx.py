@@ -4,11 +4,12 @@ import json
 from dataclasses import asdict
 
 from wavegrad.audio import MelConsistency
-from wavegrad.diffusion import NoiseSchedule
+from wavegrad.diffusion import NoiseSchedule, Sampler, choose_sampler, linear_steps, sampler_name
 from wavegrad.export.consistency import consistent
 from wavegrad.export.graph import Graph, Shape
 from wavegrad.export.network import NetworkGraph
 from wavegrad.export.prior import colour, gains
+from wavegrad.export.steps import refined
 from wavegrad.vocoder import Vocoder
 
 
@@ -23,35 +24,33 @@ def network_step(vocoder: Vocoder) -> bytes:
     return graph.model(inputs, (predicted, "noise", ("batch", "samples")), _metadata(vocoder))
 
 
-def sampler(
-    vocoder: Vocoder, schedule: NoiseSchedule | str | int | None = None, griffin_lim: int | None = None
+def synthesis(
+    vocoder: Vocoder,
+    schedule: NoiseSchedule | str | int | None = None,
+    griffin_lim: int | None = None,
+    sampler: Sampler | str | None = None,
 ) -> bytes:
-    """WaveGrad's Algorithm 2, all N steps, the prior and Griffin-Lim: inputs `mel` (batch, n_mels, frames) and `noise`
-    (N, batch, samples); output `audio` (batch, samples), samples = frames * hop_length, one frame or more.
+    """A whole synthesis: N steps, the prior and Griffin-Lim. Inputs `mel` (batch, n_mels, frames) and `noise` (N,
+    batch, samples); output `audio` (batch, samples), samples = frames * hop_length, one frame or more.
 
-    noise[0] is y_N, and noise[k] the z of the step that gives y_{N-k}: standard normal numbers, or `SeededNoise` of
-    steps N ... 1 for the audio that a CPU makes of a seed. The network is written out N times, its weights are stored
-    once.
+    The steps are `LinearStep`s: noise[0] is y_N, and noise[k] the z of the step that gives y_{N-k}. They are standard
+    normal numbers, or `SeededNoise` of steps N ... 1 for the audio that a CPU makes of a seed. A deterministic sampler
+    (dpm++1s, dpm++2m, ddim) reads noise[0] alone; what the others hold does not matter. The network is written out N
+    times, its weights are stored once.
 
     Args:
         vocoder: what to write.
-        schedule, griffin_lim: as in a call of it.
+        schedule, griffin_lim, sampler: as in a call of it, and so left out: dpm++2m for up to 5 steps, then ancestral.
 
     Raises:
-        ConfigError: as in a call.
+        ConfigError: as in a call; or a sampler that is not `is_linear`.
     """
     chosen = vocoder.find_schedule(schedule)
+    walk = choose_sampler(sampler, None, chosen.n_steps)
+    steps = linear_steps(walk, chosen)
     consistency = MelConsistency(vocoder.mel_config, vocoder.griffin_lim if griffin_lim is None else griffin_lim)
     graph = Graph()
-    nodes = NetworkGraph(graph, vocoder.to("cpu").network)
-    features = nodes.mel_features("mel")
-    y = _noise(graph, 0)
-    for k, (level, scale, predicted_scale, sigma) in enumerate(_coefficients(chosen), start=1):
-        predicted = nodes.predict(y, features, graph.constant([level]))
-        y = graph.op("Mul", y, graph.constant(scale))
-        y = graph.op("Sub", y, graph.op("Mul", predicted, graph.constant(predicted_scale)))
-        if sigma > 0:
-            y = graph.op("Add", y, graph.op("Mul", _noise(graph, k), graph.constant(sigma)))
+    y = refined(graph, NetworkGraph(graph, vocoder.to("cpu").network), "mel", "noise", steps)
     if vocoder.prior.kind != "standard":
         y = colour(graph, y, gains(graph, "mel", vocoder.mel_config, vocoder.prior), vocoder.hop_length)
     if consistency.n_iter:
@@ -63,24 +62,10 @@ def sampler(
     metadata = {
         "schedule": json.dumps(chosen.to_dict()),
         "n_steps": str(chosen.n_steps),
+        "sampler": sampler_name(walk),
         "griffin_lim": str(consistency.n_iter),
     }
     return graph.model(inputs, (y, "audio", ("batch", "samples")), _metadata(vocoder) | metadata)
-
-
-def _coefficients(schedule: NoiseSchedule) -> list[tuple[float, float, float, float]]:
-    """Of steps N ... 1: sqrt(alpha_bar_n); 1 / sqrt(alpha_n); beta_n / sqrt((1 - alpha_bar_n) alpha_n); sigma_n."""
-    alphas, bars = schedule.alphas.tolist(), [1.0, *schedule.alpha_bars.tolist()]
-    rows = []
-    for n in range(schedule.n_steps, 0, -1):
-        alpha, bar, inner = alphas[n - 1], bars[n], bars[n - 1]
-        predicted = (1 - alpha) / (1 - bar) ** 0.5 / alpha**0.5
-        rows.append((bar**0.5, alpha**-0.5, predicted, ((1 - inner) / (1 - bar) * (1 - alpha)) ** 0.5))
-    return rows
-
-
-def _noise(graph: Graph, k: int) -> str:
-    return graph.op("Squeeze", graph.slice("noise", 0, k, k + 1), graph.constant([0]))
 
 
 def _metadata(vocoder: Vocoder) -> dict[str, str]:

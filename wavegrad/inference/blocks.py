@@ -8,18 +8,9 @@ from torch import Tensor, nn
 
 from wavegrad.inference.ends import Ends
 from wavegrad.inference.film import Film, Modulate, modulated
-from wavegrad.inference.layers import (
-    AnyConvolution,
-    Linear,
-    Rows,
-    RowsOut,
-    activate_,
-    activated,
-    bias_of,
-    convolution_of,
-    linear_of,
-)
+from wavegrad.inference.layers import Linear, activated, bias_of, convolution_of, linear_of
 from wavegrad.inference.quantized import QuantizedLinear
+from wavegrad.inference.rows import Rows, RowsConvolution, RowsOut
 from wavegrad.inference.upsampled_conv import UpsampledConvolution
 from wavegrad.network.conv import Conv, Resampling, downsample, upsample
 from wavegrad.network.dblock import DBlock, Downsampling
@@ -44,23 +35,25 @@ class PreparedUBlock:
     """
 
     residual: Linear | QuantizedLinear
-    first: UpsampledConvolution | AnyConvolution
-    convs: tuple[AnyConvolution, AnyConvolution, AnyConvolution]
+    first: UpsampledConvolution | RowsConvolution
+    convs: tuple[RowsConvolution, RowsConvolution, RowsConvolution]
     factor: int
     mode: Resampling
     slope: float
     modulate: Modulate = modulated
 
     @classmethod
-    def prepare(cls, block: UBlock, dtype: torch.dtype, modulate: Modulate = modulated) -> "PreparedUBlock":
-        """From a block of the network."""
+    def prepare(
+        cls, block: UBlock, dtype: torch.dtype, modulate: Modulate = modulated, fused: bool = False
+    ) -> "PreparedUBlock":
+        """From a block of the network; `fused` as in `convolution_of`."""
         first, *others = _convs(block.convs)
-        conv_2, conv_3, conv_4 = (convolution_of(conv, dtype) for conv in others)
+        conv_2, conv_3, conv_4 = (convolution_of(conv, dtype, fused) for conv in others)
         return cls(
             _pointwise(block.residual, dtype),
             UpsampledConvolution.prepare(first, block.factor, block.mode, dtype)
             if block.factor > 1
-            else convolution_of(first, dtype),
+            else convolution_of(first, dtype, fused),
             (conv_2, conv_3, conv_4),
             block.factor,
             block.mode,
@@ -80,8 +73,7 @@ class PreparedUBlock:
         h = conv_2(self.modulate(started.h, film, self.slope, ends))
         self._add_upsampled_(h, started.residual)
         u = conv_3(self.modulate(h, film, self.slope, ends))
-        u = conv_4(self.modulate(u, film, self.slope, ends))
-        return ends.clear_(u.add_(h))
+        return ends.clear_(conv_4.add_to_(h, self.modulate(u, film, self.slope, ends)))
 
     def _add_upsampled_(self, h: RowsOut, residual: Rows) -> None:
         if self.mode == "nearest":
@@ -95,15 +87,15 @@ class PreparedDBlock:
     """A DBlock whose residual convolution comes after the downsampling: the two commute."""
 
     residual: Linear | QuantizedLinear
-    convs: tuple[AnyConvolution, ...]
+    convs: tuple[RowsConvolution, ...]
     factor: int
     mode: Downsampling
     slope: float
 
     @classmethod
-    def prepare(cls, block: DBlock, dtype: torch.dtype) -> "PreparedDBlock":
-        """From a block of the network."""
-        convs = tuple(convolution_of(conv, dtype) for conv in _convs(block.convs))
+    def prepare(cls, block: DBlock, dtype: torch.dtype, fused: bool = False) -> "PreparedDBlock":
+        """From a block of the network; `fused` as in `convolution_of`."""
+        convs = tuple(convolution_of(conv, dtype, fused) for conv in _convs(block.convs))
         return cls(_pointwise(block.residual, dtype), convs, block.factor, block.mode, block.slope)
 
     def __call__(self, x: Rows, ends_out: Ends) -> RowsOut:
@@ -111,8 +103,8 @@ class PreparedDBlock:
         low = self._downsampled(x)
         h = activated(x if self.mode == "strided" else low, self.slope)
         for conv in self.convs[:-1]:
-            h = activate_(conv(h), self.slope, ends_out)
-        return ends_out.clear_(self.convs[-1](h).add_(self.residual(low)))
+            h = ends_out.clear_(conv.activated(h, self.slope))
+        return ends_out.clear_(self.convs[-1].add_to_(self.residual(low), h))
 
     def _downsampled(self, x: Rows) -> RowsOut:
         if self.factor == 1:

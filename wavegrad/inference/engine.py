@@ -26,12 +26,12 @@ DTYPES: dict[Precision, torch.dtype] = {
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """What an engine may do on a GPU, to be switched off for comparisons; the result is the same to rounding."""
+    """What an engine may do, to be switched off for comparisons; the result is the same to rounding."""
 
     n_graphs: int = 8
     """CUDA graphs that are kept; 0 for none: every call is launched kernel by kernel."""
     fused: bool = True
-    """Whether `choose_modulation` may choose the fused kernel."""
+    """Several operations in one: on a GPU what `choose_modulation` chooses, on a CPU `OneDnnConvolution`."""
 
     def __post_init__(self) -> None:
         if self.n_graphs < 0:
@@ -62,7 +62,7 @@ class Engine:
             network: left as it is; later changes to it do not reach the engine.
             precision: of the arithmetic (int8: of the products, see `quantized`); a float64 network stays in float64
                 where float32 is asked for.
-            options: for a GPU; a CPU has nothing to choose.
+            options: what it may do.
 
         Raises:
             ConfigError: int8 where it is not possible.
@@ -76,7 +76,7 @@ class Engine:
         double = weight.dtype == torch.float64 and precision == "float32"
         dtype = torch.float64 if double else DTYPES[precision]
         if not weight.is_cuda:
-            return cls(PreparedNetwork.prepare(network, dtype))
+            return cls(PreparedNetwork.prepare(network, dtype, fused=options.fused))
         modulate = choose_modulation(weight.device, dtype) if options.fused else modulated
         graphs = GraphCache(options.n_graphs, CudaRecorder.on(weight.device)) if options.n_graphs else None
         return cls(PreparedNetwork.prepare(network, dtype, modulate), graphs)

@@ -8,7 +8,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from wavegrad.inference.ends import Ends
-from wavegrad.inference.layers import AnyConvolution, Rows, activate_, convolution_of, float_of
+from wavegrad.inference.layers import activate_, convolution_of, float_of
+from wavegrad.inference.rows import Rows, RowsConvolution
 from wavegrad.network.film import FiLM
 from wavegrad.network.noise_embedding import NoiseEmbedding
 
@@ -35,8 +36,8 @@ class PreparedFiLM:
     """conv(h + PE) = conv(h) + conv(PE), and PE is the same at every position: conv(PE) is a constant but at the
     ends."""
 
-    input: AnyConvolution
-    output: AnyConvolution
+    input: RowsConvolution
+    output: RowsConvolution
     taps: Float[Tensor, "kernel n_out n_hidden"]
     """Weights of the output convolution in the precision of the model: the embedding is never rounded to less."""
     bias: Float[Tensor, " n_out"]
@@ -46,14 +47,14 @@ class PreparedFiLM:
     """Of scale and shift."""
 
     @classmethod
-    def prepare(cls, film: FiLM, dtype: torch.dtype) -> "PreparedFiLM":
-        """From a layer of the network."""
+    def prepare(cls, film: FiLM, dtype: torch.dtype, fused: bool = False) -> "PreparedFiLM":
+        """From a layer of the network; `fused` as in `convolution_of`."""
         output = film.output
         assert output.bias is not None
         taps = output.weight.detach().permute(2, 0, 1).clone()
         return cls(
-            convolution_of(film.input, dtype),
-            convolution_of(output, dtype),
+            convolution_of(film.input, dtype, fused),
+            convolution_of(output, dtype, fused),
             taps,
             output.bias.detach().clone(),
             film.embedding,
@@ -69,7 +70,7 @@ class PreparedFiLM:
 
     def __call__(self, x: Rows, level: LevelBias, ends: Ends) -> Film:
         """Scale and shift; `x` is zero beyond the ends."""
-        out = self.output(activate_(self.input(x), self.slope, ends), level.inside)
+        out = self.output(ends.clear_(self.input.activated(x, self.slope)), level.inside)
         out[:, 0] -= level.first
         ends.subtract_at_last_(out, level.last)
         return out

@@ -15,7 +15,7 @@ import torch
 
 from wavegrad.inference.ends import Ends
 from wavegrad.inference.film import Film, Modulate, modulated
-from wavegrad.inference.layers import Rows
+from wavegrad.inference.rows import Rows
 
 FUSIBLE = (torch.float32, torch.bfloat16, torch.float16)
 """The kernel computes in float32."""

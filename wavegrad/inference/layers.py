@@ -1,8 +1,4 @@
-"""Layers with weights that were prepared once.
-
-Inside the engine a feature is `batch time channels`, contiguous: 1x1 convolutions are matrix products, the phases of an
-upsampled signal lie side by side, and oneDNN sees its channels-last layout without a copy.
-"""
+"""Layers with weights that were prepared once."""
 
 from dataclasses import dataclass
 
@@ -12,13 +8,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from wavegrad.inference.ends import Ends
+from wavegrad.inference.onednn import OneDnnConvolution, is_for_onednn
 from wavegrad.inference.quantized import QuantizedConvolution, QuantizedLinear, is_wide
+from wavegrad.inference.rows import Rows, RowsConvolution, RowsOut
 from wavegrad.network.conv import Conv
-
-Rows = Float[Tensor, "batch time channels"]
-"""A Feature with time before channels."""
-RowsOut = Float[Tensor, "batch time_out channels_out"]
-"""What a layer makes of Rows."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +34,8 @@ class Linear:
 
 
 @dataclass(frozen=True)
-class Convolution:
-    """A convolution with zeros beyond both ends; with a stride it gives one position for each `stride`."""
+class Convolution(RowsConvolution):
+    """In any precision, on any device."""
 
     weight: Float[Tensor, "n_out n_in 1 kernel"]
     bias: Float[Tensor, " n_out"]
@@ -68,9 +61,6 @@ class Convolution:
         return y.squeeze(2).transpose(1, 2).contiguous()
 
 
-AnyConvolution = Convolution | QuantizedConvolution
-
-
 def linear_of(weight: Tensor, bias: Tensor, dtype: torch.dtype) -> Linear | QuantizedLinear:
     """A matrix product in `dtype`; torch.int8 is for wide ones, the others stay in float32."""
     if dtype == torch.int8 and is_wide(weight):
@@ -78,10 +68,12 @@ def linear_of(weight: Tensor, bias: Tensor, dtype: torch.dtype) -> Linear | Quan
     return Linear.prepare(weight, bias, float_of(dtype))
 
 
-def convolution_of(conv: Conv, dtype: torch.dtype) -> AnyConvolution:
-    """A convolution in `dtype`, as `linear_of`."""
+def convolution_of(conv: Conv, dtype: torch.dtype, fused: bool = False) -> RowsConvolution:
+    """A convolution in `dtype`, as `linear_of`; `fused`: one with what follows it, where there is such a one."""
     if dtype == torch.int8 and is_wide(conv.weight):
         return QuantizedConvolution.prepare(conv)
+    if fused and is_for_onednn(conv.weight, float_of(dtype)):
+        return OneDnnConvolution.prepare(conv, float_of(dtype))
     return Convolution.prepare(conv, float_of(dtype))
 
 

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from wavegrad.inference.blocks import PreparedDBlock, PreparedUBlock, Started
 from wavegrad.inference.ends import Ends
 from wavegrad.inference.film import Film, LevelBias, Modulate, OneLevel, PreparedFiLM, modulated
-from wavegrad.inference.layers import Convolution, RowsOut, float_of
+from wavegrad.inference.layers import Convolution, float_of
+from wavegrad.inference.rows import RowsOut
 from wavegrad.network import WaveGrad, WaveGradConfig
 from wavegrad.network.dblock import DBlock
 from wavegrad.network.film import FiLM
@@ -47,19 +48,31 @@ class PreparedNetwork:
     output_conv: Convolution
 
     @classmethod
-    def prepare(cls, network: WaveGrad, dtype: torch.dtype, modulate: Modulate = modulated) -> "PreparedNetwork":
-        """Lay out the weights of a network; they are copied. torch.int8 leaves the outer convolutions in float32."""
+    def prepare(
+        cls, network: WaveGrad, dtype: torch.dtype, modulate: Modulate = modulated, fused: bool = False
+    ) -> "PreparedNetwork":
+        """Lay out the weights of a network; they are copied.
+
+        Args:
+            dtype: of the products; torch.int8 leaves the outer convolutions in float32.
+            modulate: what FiLM does to a feature.
+            fused: whether convolutions do what follows them, where there are such (`OneDnnConvolution`).
+        """
         return cls(
             network.config,
             Convolution.prepare(network.mel_conv, float_of(dtype)),
             Convolution.prepare(network.waveform_conv, float_of(dtype)),
             tuple(
-                tuple(PreparedDBlock.prepare(block, dtype) for block in level if isinstance(block, DBlock))
+                tuple(PreparedDBlock.prepare(block, dtype, fused) for block in level if isinstance(block, DBlock))
                 for level in map(_list, network.dblocks)
             ),
-            tuple(PreparedFiLM.prepare(film, dtype) for film in network.films if isinstance(film, FiLM)),
+            tuple(PreparedFiLM.prepare(film, dtype, fused) for film in network.films if isinstance(film, FiLM)),
             tuple(
-                tuple(PreparedUBlock.prepare(block, dtype, modulate) for block in level if isinstance(block, UBlock))
+                tuple(
+                    PreparedUBlock.prepare(block, dtype, modulate, fused)
+                    for block in level
+                    if isinstance(block, UBlock)
+                )
                 for level in map(_list, network.ublocks)
             ),
             Convolution.prepare(network.output_conv, float_of(dtype)),

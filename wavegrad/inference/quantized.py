@@ -15,6 +15,7 @@ from jaxtyping import Float, Int8, Int32, UInt8
 from torch import Tensor
 
 from wavegrad.errors import ConfigError
+from wavegrad.inference.rows import Rows, RowsConvolution, RowsOut
 from wavegrad.network.conv import Conv
 
 LEVELS = 255
@@ -97,7 +98,7 @@ class QuantizedLinear:
 
 
 @dataclass(frozen=True)
-class QuantizedConvolution:
+class QuantizedConvolution(RowsConvolution):
     """`Convolution` in integers."""
 
     weights: Weights
@@ -117,30 +118,24 @@ class QuantizedConvolution:
         )
         return cls(weights, packed, conv.bias.detach().float().clone(), *geometry)
 
-    def __call__(
-        self, x: Float[Tensor, "batch time n_in"], bias: Float[Tensor, " n_out"] | None = None
-    ) -> Float[Tensor, "batch time_out n_out"]:
+    def __call__(self, x: Rows, bias: Tensor | None = None) -> RowsOut:
         return _by_item(x, lambda codes: self._item(codes, self.bias if bias is None else bias))
 
-    def _item(self, codes: Codes, bias: Tensor) -> Tensor:
+    def add_to_(self, h: RowsOut, x: Rows) -> RowsOut:
+        for onto, item in zip(h.split(1), x.split(1), strict=True):
+            self._item(Codes.of(item), self.bias, onto)
+        return h
+
+    def _item(self, codes: Codes, bias: Tensor, onto: Float[Tensor, "1 time_out n_out"] | None = None) -> Tensor:
+        """In a new tensor, or added to `onto` in place."""
         w, of_zero = self.weights, codes.scale * codes.zero
-        y = torch.ops.onednn.qconv_pointwise(
-            codes.q.transpose(1, 2).unsqueeze(2),
-            codes.scale,
-            0,
-            self.packed,
-            w.scales,
-            w.zeros,
-            bias - of_zero * w.total,
-            *_image(self.padding, self.dilation, self.stride),
-            1,
-            1.0,
-            0,
-            torch.float32,
-            "none",
-            [],
-            "",
-        )
+        coded = _picture(codes.q), codes.scale, 0, self.packed, w.scales, w.zeros
+        plain = bias - of_zero * w.total, *_image(self.padding, self.dilation, self.stride), 1, 1.0, 0, torch.float32
+        if onto is None:
+            y = torch.ops.onednn.qconv_pointwise(*coded, *plain, "none", [], "")
+        else:
+            add = torch.ops.onednn.qconv2d_pointwise.binary
+            y = add(*coded, _picture(onto), *plain, 1.0, 0, "sum", 1.0, None, [], None)
         rows = y.squeeze(2).transpose(1, 2).contiguous()
         self._mend_ends_(rows, of_zero, codes.q.shape[1])
         return rows
@@ -152,8 +147,10 @@ class QuantizedConvolution:
             offset = tap * self.dilation - self.padding
             n_before = min(-(-max(-offset, 0) // self.stride), n_out)
             n_inside = min(max(-(-(n_time - offset) // self.stride), 0), n_out)
-            rows[:, :n_before] += of_zero * ones
-            rows[:, n_inside:] += of_zero * ones
+            if n_before:
+                rows[:, :n_before] += of_zero * ones
+            if n_inside < n_out:
+                rows[:, n_inside:] += of_zero * ones
 
 
 def check_int8(device: torch.device) -> None:
@@ -178,6 +175,11 @@ def is_wide(weight: Tensor) -> bool:
 def _by_item(x: Tensor, layer: Callable[[Codes], Tensor]) -> Tensor:
     items = [layer(Codes.of(item)) for item in x.split(1)]
     return items[0] if len(items) == 1 else torch.cat(items)
+
+
+def _picture(x: Tensor) -> Tensor:
+    """As a picture of one line, channels last; the same memory."""
+    return x.transpose(1, 2).unsqueeze(2)
 
 
 def _image(padding: int, dilation: int, stride: int) -> tuple[list[int], list[int], list[int]]:

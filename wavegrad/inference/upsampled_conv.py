@@ -13,8 +13,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from wavegrad.inference.ends import Ends
-from wavegrad.inference.layers import Linear, Rows, RowsOut, bias_of, linear_of
+from wavegrad.inference.layers import Linear, bias_of, linear_of
 from wavegrad.inference.quantized import QuantizedLinear
+from wavegrad.inference.rows import Rows, RowsOut
 from wavegrad.network.conv import Conv, Resampling, upsample
 
 

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from wavegrad.audio.io import read_audio
-from wavegrad.audio.prior import colour, prior_gains, whiten
+from wavegrad.audio.prior import colour, whiten
 from wavegrad.checkpoint import resolve_model
 from wavegrad.diffusion import NoiseSchedule, ScheduleWarning, choose_sampler, diffuse, seeded_noise
 from wavegrad.errors import WavegradError
@@ -143,7 +143,7 @@ class VocoderEvaluator:
             warnings.simplefilter("ignore", ScheduleWarning)  # that is what the search finds out
             y_0, calls = sample_together(self._predict(mel), samplers, schedules, n_samples, seed, self.vocoder.device)
         with torch.inference_mode():
-            gains = prior_gains(mel, self.vocoder.mel_config, self.vocoder.prior)
+            gains = self.vocoder.prior_gains(mel)
             return [None if one is None else colour(one, gains) for one in y_0], calls
 
     def power(self) -> float:
@@ -154,7 +154,7 @@ class VocoderEvaluator:
         """E|epsilon - epsilon_theta|^2 at each level, with the same noise at all of them, and the mean of y_0^2."""
         reference, mel = self.clip(index)
         with torch.inference_mode():
-            gains = prior_gains(mel, self.vocoder.mel_config, self.vocoder.prior)
+            gains = self.vocoder.prior_gains(mel)
             y_0 = whiten(reference.to(mel.device), gains)
             noise = seeded_noise([self.setup.seed + index], mel.device)(0, y_0.shape[1])
             predict = self._predict(mel)

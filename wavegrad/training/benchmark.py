@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 
 import torch
+from torch import Tensor
 
 from wavegrad.device import Precision, choose_device
 from wavegrad.inference.engine import DTYPES
@@ -16,6 +17,7 @@ from wavegrad.training.trainer import Trainer, choose_precision
 SWITCHES: dict[str, tuple[object, object]] = {
     "precision": ("float32", "bfloat16"),
     "channels_last": (False, True),
+    "fused_film": (False, True),
     "fused_optimizer": (False, True),
     "whole_mels": (False, True),
     "compile": (False, True),
@@ -23,7 +25,7 @@ SWITCHES: dict[str, tuple[object, object]] = {
     "prefetch": (0, 1),
 }
 """Keys of the recipe's [run] that change its speed: their value off and on."""
-DEFAULT_SWITCHES = {"cpu": ("channels_last", "fused_optimizer", "whole_mels"), "cuda": tuple(SWITCHES)}
+DEFAULT_SWITCHES = {"cpu": ("channels_last", "fused_film", "fused_optimizer", "whole_mels"), "cuda": tuple(SWITCHES)}
 """On a CPU the corpus lies on the device anyway, and bfloat16 needs units that few have."""
 BACKWARD = 2
 """Products of the backward pass for each of the forward pass: the gradients of the inputs and of the weights."""
@@ -52,6 +54,8 @@ class StepSpeed:
     matrix_gflop_per_s: float
     """What a product of large matrices in this precision did in the same run."""
     share_of_matrix_rate: float
+    kept_mb: float
+    """What a step keeps for its backward pass, without the weights: counted, not measured."""
     peak_memory_mb: float
     """GPU: of this trainer alone. CPU: of the process up to here."""
 
@@ -81,11 +85,12 @@ def measure_steps(recipe: Recipe, keys: Sequence[str], n_runs: int, n_steps: int
     sets = variants(keys)
     clips = made_clips(recipe)
     calls: dict[str, Callable[[], object]] = {}
-    peaks: dict[str, float] = {}
+    kept, peaks = {}, {}
     for name, options in sets.items():
         before = torch.cuda.memory_allocated(device) if device.type == "cuda" else 0
         forget_peak(device)
-        calls[name] = _steps(Trainer(_with_options(recipe, options), clips), n_steps)
+        trainer = Trainer(_with_options(recipe, options), clips)
+        calls[name], kept[name] = _steps(trainer, n_steps), kept_bytes(trainer) / 1e6
         calls[name]()
         peaks[name] = (peak_memory_bytes(device) - before) / 1e6
     usual = choose_precision(recipe.run.precision, device)
@@ -98,8 +103,23 @@ def measure_steps(recipe: Recipe, keys: Sequence[str], n_runs: int, n_steps: int
     for name, options in sets.items():
         precision = precisions[name]
         matrix_rate = 2 * rates[precision] / times[f"matrix {precision}"].median / 1e9
-        rows.append(_row(name, options, recipe, times, n_steps, matrix_rate, peaks[name]))
+        rows.append(_row(name, options, recipe, times, n_steps, matrix_rate, kept[name], peaks[name]))
     return rows
+
+
+def kept_bytes(trainer: Trainer) -> int:
+    """Bytes that autograd keeps in a step of one micro-batch until the backward pass, without the weights."""
+    weights = {parameter.untyped_storage().data_ptr() for parameter in trainer.network.parameters()}
+    kept: dict[int, int] = {}
+
+    def note(x: Tensor) -> Tensor:
+        storage = x.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return x
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda x: x):
+        trainer.train_step()
+    return sum(size for address, size in kept.items() if address not in weights)
 
 
 def gflop_of_step(recipe: Recipe) -> float:
@@ -141,6 +161,7 @@ def _row(
     times: dict[str, Times],
     n_steps: int,
     matrix_rate: float,
+    kept_mb: float,
     peak_mb: float,
 ) -> StepSpeed:
     step_s = times[name].median / n_steps
@@ -158,5 +179,6 @@ def _row(
         gflop_per_s=gflop / step_s,
         matrix_gflop_per_s=matrix_rate,
         share_of_matrix_rate=gflop / step_s / matrix_rate,
+        kept_mb=kept_mb,
         peak_memory_mb=peak_mb,
     )

@@ -7,7 +7,8 @@ from pathlib import Path
 from wavegrad.errors import ConfigError, TrainingError
 from wavegrad.training.data import Clip, find_clips, hold_out, load_corpus
 from wavegrad.training.recipe import Recipe
-from wavegrad.training.shards import ShardSampler, find_shards
+from wavegrad.training.shard_sampler import ShardSampler
+from wavegrad.training.shards import find_shards
 from wavegrad.training.world import World
 
 

@@ -12,12 +12,13 @@ import torch
 
 from wavegrad.errors import CheckpointError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 @dataclass(frozen=True)
 class TrainingState:
-    """All that a run needs to go on; data and noise are functions of (seed, step), so no generator state is in it."""
+    """All that a run needs to go on; data and noise are functions of (seed, step), or of the place in the shards, so no
+    generator state is in it."""
 
     step: int
     """Steps done."""
@@ -29,6 +30,8 @@ class TrainingState:
     """Lowest validation loss so far; infinity before the first validation."""
     level_losses: torch.Tensor | None = None
     """`LossHistory.losses`, of runs with importance sampling."""
+    place: dict[str, Any] | None = None
+    """`ShardSampler.place`, of runs on shards."""
 
 
 def checkpoint_path(folder: Path, step: int) -> Path:

@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -18,12 +18,13 @@ from wavegrad.errors import CheckpointError, ConfigError, TrainingError
 from wavegrad.network import WaveGrad
 from wavegrad.training.data import Clip, CropSampler, context_samples
 from wavegrad.training.ema import Ema
+from wavegrad.training.fused_film import run_fused
 from wavegrad.training.layout import run_channels_first
 from wavegrad.training.objective import Objective, ObjectiveOfNetwork, Targets
 from wavegrad.training.optimizer import build_optimizer, learning_rate, steps_taken, update
 from wavegrad.training.prefetch import Draw, Prefetch
 from wavegrad.training.recipe import Recipe
-from wavegrad.training.shards import ShardSampler
+from wavegrad.training.shard_sampler import ShardSampler
 from wavegrad.training.state import TrainingState
 from wavegrad.training.step import Preprocessor
 from wavegrad.training.world import World
@@ -90,6 +91,7 @@ class Trainer:
         self.optimizer = build_optimizer(self.network, recipe.optimizer, recipe.run.fused_optimizer)
         self.step = 0
         self.best_loss = float("inf")
+        self._place: dict[str, Any] | None = None
         self._broken = torch.zeros((), device=self.device)  # 1 from the first step on that was not finite
         importance = recipe.objective.level_sampling == "importance"
         self.history = LossHistory.empty(recipe.schedule.n_steps) if importance else None
@@ -124,17 +126,22 @@ class Trainer:
         return StepReport(total, norm, rate)
 
     def check(self, report: StepReport) -> None:
-        """Wait for the device and see that all was finite up to this step.
+        """Wait for the device and see that all was finite up to this step. All ranks must.
 
         Raises:
             TrainingError: it was not; the weights are those from before the first bad step.
         """
-        if self._broken.item():
+        broken = bool(self._broken.item())
+        if broken:
             self.step = steps_taken(self.optimizer)
+        self._note_place()
+        if broken:
             raise TrainingError(self._not_finite(report.loss.item(), report.gradient_norm.item()))
 
     def state(self) -> TrainingState:
-        """A snapshot that `restore` takes."""
+        """A snapshot that `restore` takes; in a world of several ranks, that of the last `check`."""
+        if self.world.size == 1:
+            self._note_place()
         return TrainingState(
             self.step,
             to_dict(self.recipe),
@@ -143,6 +150,7 @@ class Trainer:
             self.optimizer.state_dict(),
             self.best_loss,
             None if self.history is None else self.history.losses,
+            self._place,
         )
 
     def restore(self, state: TrainingState) -> None:
@@ -161,6 +169,8 @@ class Trainer:
         self.best_loss = state.best_loss
         if self.history is not None and state.level_losses is not None:
             self.history = LossHistory(self.history.n_steps, state.level_losses.cpu())
+        if isinstance(self.sampler, ShardSampler):
+            self.sampler.go_on(state.place, self.step)
 
     def vocoder(self) -> Vocoder:
         """The averaged weights as a vocoder."""
@@ -173,11 +183,17 @@ class Trainer:
             griffin_lim=model.griffin_lim,
         )
 
+    def _note_place(self) -> None:
+        if isinstance(self.sampler, ShardSampler):
+            self._place = self.sampler.place(self.step, self.device)
+
     def _wrapped(self) -> nn.Module:
         """The loss as a function of what was drawn, in whose `forward` all use of the network lies: compiled where the
         recipe says so, its gradients added up over the ranks."""
         if not self.recipe.run.channels_last:
             run_channels_first(self.network)
+        if self.recipe.run.fused_film:
+            run_fused(self.network)
         if self.recipe.run.compile:
             self.network.compile()
         loss = ObjectiveOfNetwork(self.objective, self.network)

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import torch
 import torch.distributed as dist
-from jaxtyping import Float
+from jaxtyping import Num
 from torch import Tensor
 from torch.distributed.distributed_c10d import PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
@@ -41,7 +41,7 @@ class World:
             dist.all_reduce(x)
         return x
 
-    def gather(self, x: Float[Tensor, " n"]) -> Float[Tensor, " all"]:
+    def gather(self, x: Num[Tensor, " n"]) -> Num[Tensor, " all"]:
         """What every process has, end to end in the order of their ranks."""
         if self.size == 1:
             return x

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from wavegrad.audio.consistency import MelConsistency, check_iterations
+from wavegrad.audio.lapped import Coefficients
 from wavegrad.audio.mel import MelConfig, MelSpectrogram
 from wavegrad.audio.prior import PriorConfig, PriorGains
 from wavegrad.binding import Fast, bind_condition, bind_with_variance, training_schedule
@@ -134,6 +135,10 @@ class FrozenModel:
         batch = batch_of_waveforms(waveform).to(self.device, torch.float32)
         mel = MelSpectrogram(self.mel_config).to(self.device)(batch)
         return mel if waveform.dim() == 2 else mel[0]
+
+    def prior_gains(self, mel: Mel) -> Coefficients | None:
+        """What `whiten` and `colour` take: the gains of the prior for a mel on `device`; None for the standard one."""
+        return self._prior_gains(mel)
 
     def predict_noise(
         self,

@@ -13,11 +13,10 @@ from torch import Tensor
 from wavegrad.audio.mel_check import check_mel
 from wavegrad.checkpoint import Model, load_model, resolve_model, save_model
 from wavegrad.device import Precision, check_has_casts
-from wavegrad.diffusion import NoiseSchedule, Sampler, Variance, choose_sampler
+from wavegrad.diffusion import NoiseSchedule, Sampler, Variance, choose_sampler, linear_steps
 from wavegrad.diffusion.schedule import warn_of_terminal_level
 from wavegrad.errors import CheckpointError, ConfigError
 from wavegrad.inference import in_smaller_batches, sample_at_once
-from wavegrad.inference.streaming import linear_steps
 from wavegrad.shapes import Waveform
 from wavegrad.streaming import LookAhead, StreamOptions, look_ahead, stream
 from wavegrad.vocoder.frozen_model import EngineName, FrozenModel
@@ -146,7 +145,7 @@ class Vocoder(FrozenModel):
         walk = choose_sampler(sampler, variance, chosen.n_steps)
         consistency = self._consistency(griffin_lim)
         with torch.inference_mode():
-            gains = self._prior_gains(batch)
+            gains = self.prior_gains(batch)
             y_0 = None
             if engine == "fast" and guidance == 0 and on_step is None and self._is_plain:
                 y_0 = sample_at_once(self._engine(precision), walk, chosen, batch, ends, seeds)

@@ -43,3 +43,15 @@ def named_sampler(text: str) -> Sampler:
     fields = {field.name: getattr(sampler, field.name) for field in dataclasses.fields(sampler)}
     table = config.apply_overrides(fields, options.split(",") if options else [], where)
     return config.from_dict(type(sampler), table, where)
+
+
+def sampler_name(sampler: Sampler) -> str:
+    """The shortest text that `named_sampler` reads as this sampler; its `str` where it is of no named kind."""
+    known = ((name, default) for name, default in SAMPLERS.items() if type(default) is type(sampler))
+    return min((_text(name, default, sampler) for name, default in known), key=len, default=str(sampler))
+
+
+def _text(name: str, default: Sampler, sampler: Sampler) -> str:
+    values = {field.name: getattr(sampler, field.name) for field in dataclasses.fields(sampler)}
+    options = ",".join(f"{key}={value}" for key, value in values.items() if value != getattr(default, key))
+    return f"{name}:{options}" if options else name

@@ -10,25 +10,5 @@ at once, as one batch, each on what the one before it made a call earlier.
 
 from wavegrad.inference.streaming.latency import Needed, inputs_needed, stream_lag
 from wavegrad.inference.streaming.sampler import MAX_FRAMES, StreamSampler
-from wavegrad.inference.streaming.steps import (
-    LinearStep,
-    ancestral_steps,
-    ddim_steps,
-    dpm_solver_steps,
-    is_linear,
-    linear_steps,
-)
 
-__all__ = [
-    "MAX_FRAMES",
-    "LinearStep",
-    "Needed",
-    "StreamSampler",
-    "ancestral_steps",
-    "ddim_steps",
-    "dpm_solver_steps",
-    "inputs_needed",
-    "is_linear",
-    "linear_steps",
-    "stream_lag",
-]
+__all__ = ["MAX_FRAMES", "Needed", "StreamSampler", "inputs_needed", "stream_lag"]

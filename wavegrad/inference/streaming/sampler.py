@@ -6,11 +6,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from wavegrad.diffusion import Noise, seeded_noise
+from wavegrad.diffusion import LinearStep, Noise, seeded_noise
 from wavegrad.errors import WavegradError
 from wavegrad.inference.streaming.memory import Delay, Line
 from wavegrad.inference.streaming.network import StreamMelConv, StreamNetwork
-from wavegrad.inference.streaming.steps import LinearStep
 from wavegrad.inference.streaming.window import Window
 from wavegrad.network import WaveGrad
 from wavegrad.pieces import Buffer, Operator, Piece

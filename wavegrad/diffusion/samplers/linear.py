@@ -3,7 +3,11 @@
 import math
 from dataclasses import dataclass
 
-from wavegrad.diffusion import DDIM, Ancestral, DPMSolver, NoiseSchedule, Sampler, Variance
+from wavegrad.diffusion.samplers.ancestral import Ancestral, Variance
+from wavegrad.diffusion.samplers.ddim import DDIM
+from wavegrad.diffusion.samplers.dpm_solver import DPMSolver
+from wavegrad.diffusion.samplers.sampler import Sampler
+from wavegrad.diffusion.schedule import NoiseSchedule
 from wavegrad.errors import ConfigError, unknown
 
 
@@ -12,8 +16,9 @@ class LinearStep:
     """y_{n-1} = of_state y_n + of_prediction epsilon_theta(y_n, noise_level) + of_previous x + of_noise z, sample by
     sample.
 
-    Samplers of one network call a step have this form (ancestral, DDIM, DPM-Solver++ 1S and 2M), and can be streamed. x
-    is the y_0 that the step before predicted, z the noise of step n - 1, as in `ancestral_sample`.
+    Samplers of one network call a step have this form (ancestral, DDIM, DPM-Solver++ 1S and 2M), so they can be
+    streamed, and written down for other runtimes. x is the y_0 that the step before predicted, z the noise of step n -
+    1, as in `ancestral_sample`.
     """
 
     n: int
@@ -27,7 +32,7 @@ class LinearStep:
 
 
 def is_linear(sampler: Sampler) -> bool:
-    """Whether the sampler's steps are `LinearStep`s, so that it can be streamed."""
+    """Whether the sampler's steps are `LinearStep`s, so that it can be streamed and exported."""
     kind = (
         isinstance(sampler, DDIM)
         or (isinstance(sampler, Ancestral) and sampler.variance in ("posterior", "beta"))
@@ -49,8 +54,8 @@ def linear_steps(sampler: Sampler, schedule: NoiseSchedule) -> list[LinearStep]:
     if is_linear(sampler) and isinstance(sampler, DPMSolver):
         return dpm_solver_steps(schedule) if sampler.variant == "2M" else ddim_steps(schedule)
     raise ConfigError(
-        f"{sampler} cannot be streamed: a step of it calls the network twice, or looks at the whole utterance; "
-        "stream with ancestral (posterior, beta), ddim, dpm++1s or dpm++2m"
+        f"{sampler} cannot be streamed or exported: it calls the network twice a step, looks at the whole utterance or "
+        "starts from other noise; take ancestral (variance posterior or beta), ddim, dpm++1s or dpm++2m"
     )
 
 

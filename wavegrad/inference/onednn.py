@@ -1,0 +1,82 @@
+"""Convolutions that oneDNN runs with all that it can do in one pass, for x86 processors.
+
+Its weights are brought into its own layout once, where `torch.nn.functional.conv2d` does so at every call; and the
+LeakyReLU or the sum that follows is done to a result while it is in registers. The operators are those that
+torch.compile makes of frozen models; PyTorch's documentation does not have them.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from wavegrad.inference.rows import Rows, RowsConvolution, RowsOut
+from wavegrad.network.conv import Conv
+
+PRECISIONS = (torch.float32, torch.bfloat16)
+TYPICAL_LENGTH = 4096
+"""The layout of the weights is the best for signals of about this length; others are right with it, too."""
+
+
+@dataclass(frozen=True)
+class OneDnnConvolution(RowsConvolution):
+    """`Convolution`, to rounding."""
+
+    weight: Tensor
+    """In a layout that only oneDNN knows."""
+    bias: Float[Tensor, " n_out"]
+    padding: int
+    dilation: int
+    stride: int
+
+    @classmethod
+    def prepare(cls, conv: Conv, dtype: torch.dtype) -> "OneDnnConvolution":
+        """From a layer of the network, whose weights are copied."""
+        assert conv.bias is not None
+        padding, dilation, stride = int(conv.padding[0]), conv.dilation[0], conv.stride[0]
+        picture = [1, conv.in_channels, 1, TYPICAL_LENGTH]
+        weight = torch.ops.mkldnn._reorder_convolution_weight(
+            conv.weight.detach().to(dtype)[:, :, None].contiguous(), *_image(padding, stride, dilation), 1, picture
+        )
+        return cls(weight, conv.bias.detach().to(dtype, copy=True), padding, dilation, stride)
+
+    def __call__(self, x: Rows, bias: Tensor | None = None) -> RowsOut:
+        return self._run(x, self.bias if bias is None else bias, "none", [])
+
+    def activated(self, x: Rows, slope: float) -> RowsOut:
+        return self._run(x, self.bias, "leaky_relu", [slope])
+
+    def add_to_(self, h: RowsOut, x: Rows) -> RowsOut:
+        geometry = _image(self.padding, self.stride, self.dilation)
+        torch.ops.mkldnn._convolution_pointwise_.binary(
+            _picture(h), _picture(x), self.weight, self.bias, *geometry, 1, "add", 1.0, None, [], None
+        )
+        return h
+
+    def _run(self, x: Rows, bias: Tensor, what_follows: str, scalars: list[float]) -> RowsOut:
+        geometry = _image(self.padding, self.stride, self.dilation)
+        y = torch.ops.mkldnn._convolution_pointwise(
+            _picture(x), self.weight, bias, *geometry, 1, what_follows, scalars, ""
+        )
+        return y.squeeze(2).transpose(1, 2).contiguous()
+
+
+def is_for_onednn(weight: Tensor, dtype: torch.dtype) -> bool:
+    """Whether `OneDnnConvolution` can be used for weights on this device, in this precision."""
+    return (
+        weight.device.type == "cpu"
+        and dtype in PRECISIONS
+        and torch.backends.mkldnn.is_available()
+        and torch.cpu.get_capabilities().get("architecture") == "x86_64"
+    )
+
+
+def _picture(x: Tensor) -> Tensor:
+    """As a picture of one line, channels last; the same memory."""
+    return x.transpose(1, 2).unsqueeze(2)
+
+
+def _image(padding: int, stride: int, dilation: int) -> tuple[list[int], list[int], list[int]]:
+    """Padding, stride and dilation of a picture of one line."""
+    return [0, padding], [1, stride], [1, dilation]
