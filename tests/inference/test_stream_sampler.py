@@ -14,6 +14,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from wavegrad.diffusion import (
     LinearStep,
@@ -121,6 +122,32 @@ def test_a_pipeline_does_the_same_work_however_the_mel_is_cut() -> None:
     cuts: list[Sequence[int]] = [[], range(N_FRAMES), [1, 2, 13, 30]]
     first, *others = (streamed(NETWORK, mel_of(N_FRAMES), [7], each, None, 4) for each in cuts)
     assert all(torch.equal(first, other) for other in others)
+
+
+class _Count(TorchDispatchMode):
+    """Operations under way."""
+
+    n = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.n += 1
+        return func(*args, **(kwargs or {}))
+
+
+def test_steps_side_by_side_are_the_operations_of_one_step() -> None:
+    """All but the noise, which each step draws by itself; steps that take turns are so many times as many."""
+
+    def n_operations(n_steps: int, pipeline_frames: int | None) -> int:
+        steps = ancestral_steps(NoiseSchedule.log_snr(n_steps))
+        sampler = StreamSampler(NETWORK, steps, [0], pipeline_frames)
+        sampler.push(Piece(0, mel_of(120)))
+        with _Count() as count:
+            sampler.push(Piece(120, mel_of(2)))
+        return count.n
+
+    one = n_operations(1, None)
+    assert n_operations(4, 2) < 1.25 * one
+    assert n_operations(4, None) > 3.5 * one
 
 
 @pytest.mark.parametrize("pipeline_frames", [None, 2, 50])
