@@ -47,7 +47,7 @@ class Line(Operator):
 
 class Delay(Operator):
     """A signal `length` positions later, zeros before it began. It goes through in the pieces that it came in, or parts
-    of them, which are not copied and must not be changed any more."""
+    of them, which must not be changed any more."""
 
     def __init__(self, length: int):
         assert length >= 0, f"a delay of {length} positions"
@@ -67,8 +67,9 @@ class Delay(Operator):
             if length <= n:
                 due.append(piece)
             elif n:
+                rest = piece[n:]
                 due.append(piece[:n])
-                waiting.append(piece[n:])
+                waiting.append(rest.clone() if 4 * rest.shape[0] < length else rest)  # a view keeps the memory of all
             else:
                 waiting.append(piece)
             n -= min(n, length)
