@@ -13,16 +13,14 @@ from wavegrad.audio.mel_check import check_mel
 from wavegrad.audio.prior import PriorConfig, PriorGains
 from wavegrad.audio.stream_colour import StreamColour, n_coloured
 from wavegrad.audio.stream_consistency import StreamConsistency, last_sample_needed
-from wavegrad.device import Precision, autocast
+from wavegrad.device import Precision, check_has_casts
 from wavegrad.diffusion import LinearStep
 from wavegrad.errors import AudioError, ConfigError
-from wavegrad.inference.streaming import Needed, StreamSampler, inputs_needed
+from wavegrad.inference.engine import DTYPES
+from wavegrad.inference.streaming import MAX_FRAMES, StreamSampler, inputs_needed, stream_lag
 from wavegrad.network import WaveGrad, WaveGradConfig
 from wavegrad.pieces import Operator, Piece
 from wavegrad.shapes import Mel, Waveform
-
-MAX_FRAMES = 64
-"""Longer chunks are worked off in pieces of this length: it bounds the memory, and longer ones are no faster."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +34,16 @@ class StreamOptions:
     lookahead_frames: int | None = None
     """None: every sample waits until it is final. A number: after each chunk all but this many frames of what came are
     given, as they would be if the mel ended there. Less delay, more work, and a result that depends on the cuts."""
+    pipeline_frames: int | None = None
+    """None: the refinement steps take turns with each chunk. A number: all steps work at once, each on so many frames,
+    and that many more behind the one before it."""
 
     def __post_init__(self) -> None:
+        check_has_casts(self.precision)
+        if self.pipeline_frames is not None and self.pipeline_frames < 1:
+            raise ConfigError(
+                f"pipeline_frames is {self.pipeline_frames}; it must be 1 or more, or None for steps that take turns"
+            )
         if self.lookahead_frames is not None and self.lookahead_frames < 0:
             raise ConfigError(f"lookahead_frames is {self.lookahead_frames}; it must be 0 or more, or None for exact")
 
@@ -49,27 +55,33 @@ class LookAhead:
     samples: int
     """How far the farthest-seeing sample sees to its right."""
     frames: int
-    """The same in frames after its own."""
+    """How many frames after its own must have come before all samples of a frame are there: whole frames are refined,
+    and in a pipeline each step waits for the next call."""
     first_frames: int
     """Frames that must have come before the first sample does."""
 
 
 def look_ahead(
-    config: WaveGradConfig, mel_config: MelConfig, prior: PriorConfig, n_steps: int, griffin_lim: int = 0
+    config: WaveGradConfig,
+    mel_config: MelConfig,
+    prior: PriorConfig,
+    n_steps: int,
+    griffin_lim: int = 0,
+    pipeline_frames: int | None = None,
 ) -> LookAhead:
     """Computed from the receptive field of the network, the number of steps, the fold of the prior's transform, and
     the windows and the number of iterations of Griffin-Lim."""
-    hop = config.hop_length
+    hop, call = config.hop_length, pipeline_frames or 1
+    lag = stream_lag(config, n_steps, pipeline_frames)
 
-    def needed(sample: int) -> Needed:
-        coloured = last_sample_needed(sample, mel_config, griffin_lim)
-        return inputs_needed(config, n_steps, _last_whitened(coloured, hop, prior))
+    def whitened(sample: int) -> int:
+        return _last_whitened(last_sample_needed(sample, mel_config, griffin_lim), hop, prior)
 
     frame = range(2 * hop, 3 * hop)  # the folds at the outer ends differ
-    needs = [needed(sample) for sample in frame]
-    samples = max(need.sample - sample for sample, need in zip(frame, needs, strict=True))
-    first = needed(0)
-    return LookAhead(samples, max(need.frame for need in needs) - 2, first.frame + 1)
+    samples = max(inputs_needed(config, n_steps, whitened(sample)).sample - sample for sample in frame)
+    n_later = whitened(frame[-1]) // hop - 2 + lag
+    n_first = whitened(0) // hop + 1 + lag
+    return LookAhead(samples, n_later + call - 1, -(-n_first // call) * call)
 
 
 def _last_whitened(sample: int, hop: int, prior: PriorConfig) -> int:
@@ -108,7 +120,7 @@ class VocoderStream(Operator):
         self.n_frames = 0
         self.n_final = 0
         self.n_given = 0
-        self.sampler = StreamSampler(network, steps, seeds)
+        self.sampler = StreamSampler(network, steps, seeds, options.pipeline_frames, DTYPES[options.precision])
         self.prior_gains = PriorGains(mel_config, prior).to(self.device)
         self.colour = StreamColour(mel_config.hop_length)
         self.consistency = StreamConsistency(MelConsistency(mel_config, options.griffin_lim).to(self.device))
@@ -160,8 +172,7 @@ class VocoderStream(Operator):
     def _advance(self, mel: Tensor, last: bool) -> Tensor:
         piece = Piece(self.n_frames, mel.to(self.device, torch.float32), last)
         self.n_frames = piece.stop
-        with autocast(self.device, self.options.precision):
-            waveform = self.sampler.push(piece)
+        waveform = self.sampler.push(piece)
         if self.prior.kind != "standard":
             waveform = self.colour.push(waveform, piece.map(self._gains))
         return self.consistency.push(waveform, piece).values

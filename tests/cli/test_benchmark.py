@@ -67,14 +67,15 @@ def test_streams_beside_a_call(run, model, tmp_path):
     """First audio is not the end of a stream, and the time to it counts no more than what came before."""
     result = run(
         *("benchmark", "synthesis", "--model", model, "--seconds", "1.5", "--runs", 1, "--steps", 2, "--device", "cpu"),
-        *("--engine", "fast,stream-8", "--griffin-lim", 2, "--out", tmp_path / "speed.json"),
+        *("--engine", "fast,stream-8,pipelined-8", "--griffin-lim", 2, "--out", tmp_path / "speed.json"),
     )
     assert result.code == 0, result.err
-    call, stream = json.loads((tmp_path / "speed.json").read_text())["rows"]
+    call, stream, pipelined = json.loads((tmp_path / "speed.json").read_text())["rows"]
     assert call["latency_s"] == pytest.approx(1.5 * call["real_time_factor"], rel=0.1)
     assert 0 < stream["latency_s"] < 0.9 * 1.5 * stream["real_time_factor"]
     assert (call["griffin_lim"], stream["engine"]) == (2, "stream-8")
-    assert call["gmac"] < stream["gmac"]
+    assert call["gmac"] < stream["gmac"] == pipelined["gmac"]
+    assert pipelined["engine"] == "pipelined-8"
     assert "2 steps, griffin_lim 2, 1 x 1.5 s, float32, stream-8: real-time factor" in result.out
 
 

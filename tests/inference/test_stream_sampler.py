@@ -1,4 +1,7 @@
-"""The stream against the whole utterance: the same samples for every way of cutting, exactly as late as computed."""
+"""The stream against the whole utterance: the same samples for every way of cutting, exactly as late as computed.
+
+With steps that take turns, and with steps that work side by side (`pipeline_frames`).
+"""
 
 import bisect
 import copy
@@ -11,6 +14,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from wavegrad.diffusion import (
     LinearStep,
@@ -24,7 +28,7 @@ from wavegrad.diffusion import (
     named_sampler,
 )
 from wavegrad.errors import ConfigError, WavegradError
-from wavegrad.inference.streaming import StreamSampler, inputs_needed
+from wavegrad.inference.streaming import StreamSampler, inputs_needed, stream_lag
 from wavegrad.network import WaveGrad, WaveGradConfig
 from wavegrad.network.presets import FACTORS, NETWORKS
 from wavegrad.pieces import Piece
@@ -72,10 +76,15 @@ def whole(network: WaveGrad, mel: Tensor, seeds: Sequence[int]) -> Tensor:
 
 
 def streamed(
-    network: WaveGrad, mel: Tensor, seeds: Sequence[int], cuts: Sequence[int], steps: Sequence[LinearStep] | None = None
+    network: WaveGrad,
+    mel: Tensor,
+    seeds: Sequence[int],
+    cuts: Sequence[int],
+    steps: Sequence[LinearStep] | None = None,
+    pipeline_frames: int | None = None,
 ) -> Tensor:
     """Cut after so many frames, the end told apart from the last frames."""
-    sampler = StreamSampler(network, steps or ancestral_steps(SCHEDULE), seeds)
+    sampler = StreamSampler(network, steps or ancestral_steps(SCHEDULE), seeds, pipeline_frames)
     borders = [0, *sorted(cuts), mel.shape[2], mel.shape[2]]
     pieces = [
         sampler.push(Piece(start, mel[..., start:stop], last=i == len(borders) - 2))
@@ -98,19 +107,55 @@ WHOLE = whole(NETWORK, mel_of(N_FRAMES), [7])
 
 
 @settings(max_examples=10)
-@given(st.lists(st.integers(0, N_FRAMES), max_size=12))
-def test_every_way_of_cutting_gives_the_whole(cuts: list[int]) -> None:
-    assert_equal(streamed(NETWORK, mel_of(N_FRAMES), [7], cuts), WHOLE)
+@given(st.lists(st.integers(0, N_FRAMES), max_size=12), st.sampled_from([None, 3, 8]))
+def test_every_way_of_cutting_gives_the_whole(cuts: list[int], pipeline_frames: int | None) -> None:
+    assert_equal(streamed(NETWORK, mel_of(N_FRAMES), [7], cuts, None, pipeline_frames), WHOLE)
 
 
-def test_frame_by_frame_gives_the_whole() -> None:
-    assert_equal(streamed(NETWORK, mel_of(N_FRAMES), [7], range(N_FRAMES)), WHOLE)
+@pytest.mark.parametrize("pipeline_frames", [None, 1])
+def test_frame_by_frame_gives_the_whole(pipeline_frames: int | None) -> None:
+    assert_equal(streamed(NETWORK, mel_of(N_FRAMES), [7], range(N_FRAMES), None, pipeline_frames), WHOLE)
 
 
+def test_a_pipeline_does_the_same_work_however_the_mel_is_cut() -> None:
+    """Bit by bit the same audio, because all calls are of the same length."""
+    cuts: list[Sequence[int]] = [[], range(N_FRAMES), [1, 2, 13, 30]]
+    first, *others = (streamed(NETWORK, mel_of(N_FRAMES), [7], each, None, 4) for each in cuts)
+    assert all(torch.equal(first, other) for other in others)
+
+
+class _Count(TorchDispatchMode):
+    """Operations under way."""
+
+    n = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.n += 1
+        return func(*args, **(kwargs or {}))
+
+
+def test_steps_side_by_side_are_the_operations_of_one_step() -> None:
+    """All but the noise, which each step draws by itself; steps that take turns are so many times as many."""
+
+    def n_operations(n_steps: int, pipeline_frames: int | None) -> int:
+        steps = ancestral_steps(NoiseSchedule.log_snr(n_steps))
+        sampler = StreamSampler(NETWORK, steps, [0], pipeline_frames)
+        sampler.push(Piece(0, mel_of(120)))
+        with _Count() as count:
+            sampler.push(Piece(120, mel_of(2)))
+        return count.n
+
+    one = n_operations(1, None)
+    assert n_operations(4, 2) < 1.25 * one
+    assert n_operations(4, None) > 3.5 * one
+
+
+@pytest.mark.parametrize("pipeline_frames", [None, 2, 50])
 @pytest.mark.parametrize("n_frames", [1, 2, 3, 7])
-def test_signals_shorter_than_the_look_ahead(n_frames: int) -> None:
+def test_signals_shorter_than_the_look_ahead(n_frames: int, pipeline_frames: int | None) -> None:
     mel = mel_of(n_frames, 2)
-    assert_equal(streamed(NETWORK, mel, [3, 4], range(n_frames)), whole(NETWORK, mel, [3, 4]))
+    made = streamed(NETWORK, mel, [3, 4], range(n_frames), None, pipeline_frames)
+    assert_equal(made, whole(NETWORK, mel, [3, 4]))
 
 
 @pytest.mark.parametrize(
@@ -121,40 +166,61 @@ def test_signals_shorter_than_the_look_ahead(n_frames: int) -> None:
         narrow(downsampling="linear", upsampling="linear"),
         narrow("large", (3, 2, 4, 1, 2), downsampling="linear", upsampling="linear"),
         narrow(factors=(4, 3, 2, 3, 1), downsampling="nearest", upsampling="linear"),
+        narrow(ublock_dilations=((3, 1, 2, 1),) * 5),
     ],
-    ids=[*NETWORKS, "nearest", "linear", "large-linear", "mixed"],
+    ids=[*NETWORKS, "nearest", "linear", "large-linear", "mixed", "dilated"],
 )
-@pytest.mark.parametrize("n_items", [1, 2])
-def test_every_layout_of_the_network(config: WaveGradConfig, n_items: int) -> None:
+@pytest.mark.parametrize(("n_items", "pipeline_frames"), [(1, None), (2, None), (2, 3)])
+def test_every_layout_of_the_network(config: WaveGradConfig, n_items: int, pipeline_frames: int | None) -> None:
     network, mel, seeds = tame(config), mel_of(17, n_items), [5, 2][:n_items]
-    assert_equal(streamed(network, mel, seeds, [0, 1, 2, 3, 8, 8, 15]), whole(network, mel, seeds))
+    made = streamed(network, mel, seeds, [0, 1, 2, 3, 8, 8, 15], None, pipeline_frames)
+    assert_equal(made, whole(network, mel, seeds))
 
 
 @pytest.mark.parametrize("factors", FACTORS.values(), ids=map(str, FACTORS))
 def test_every_list_of_factors(factors: tuple[int, ...]) -> None:
     network, mel = tame(narrow(factors=factors)), mel_of(9)
-    assert_equal(streamed(network, mel, [5], [1, 2, 6]), whole(network, mel, [5]))
+    expected = whole(network, mel, [5])
+    for pipeline_frames in (None, 4):
+        assert_equal(streamed(network, mel, [5], [1, 2, 6], None, pipeline_frames), expected)
 
 
-@pytest.mark.parametrize(
-    ("config", "n_steps"),
+LAYOUTS = pytest.mark.parametrize(
+    "config",
     [
-        (narrow(), 2),
-        (narrow("large"), 1),
-        (narrow(factors=(2, 3, 3, 1, 1), downsampling="nearest"), 1),
-        (narrow(factors=(3, 2, 4, 1, 2), downsampling="linear", upsampling="linear"), 2),
+        narrow(),
+        narrow("large"),
+        narrow(factors=(2, 3, 3, 1, 1), downsampling="nearest"),
+        narrow(factors=(3, 2, 4, 1, 2), downsampling="linear", upsampling="linear"),
+        narrow(ublock_dilations=((3, 1, 2, 1),) * 5),
     ],
-    ids=["base", "large", "nearest", "linear"],
+    ids=["base", "large", "nearest", "linear", "dilated"],
 )
-def test_each_sample_comes_with_the_frame_that_it_was_computed_to_need(config: WaveGradConfig, n_steps: int) -> None:
-    """Neither later nor earlier: after every frame there are as many samples as the receptive field allows."""
-    hop, n_frames = config.hop_length, inputs_needed(config, n_steps, 0).frame + 8
-    sampler = StreamSampler(tame(config), ancestral_steps(NoiseSchedule.log_snr(n_steps)), [0])
-    frames = [inputs_needed(config, n_steps, sample).frame + 1 for sample in range(n_frames * hop)]
-    mel = mel_of(n_frames)
-    for n in range(1, n_frames + 1):
-        piece = sampler.push(Piece(n - 1, mel[..., n - 1 : n]))
-        assert piece.stop == bisect.bisect_right(frames, n)
+
+
+@LAYOUTS
+def test_a_step_is_as_late_as_the_network_looks_ahead(config: WaveGradConfig) -> None:
+    """Neither later nor earlier: the lags of the layers add up to what the receptive field allows."""
+    n_frames = 60
+    samples = range(n_frames * config.hop_length)
+    step = StreamSampler(tame(config), ancestral_steps(NoiseSchedule.log_snr(1)), [0]).groups[0]
+    n_final = bisect.bisect_left(samples, n_frames, key=lambda sample: inputs_needed(config, 1, sample).frame)
+    assert step.network.lag == len(samples) - n_final
+
+
+@LAYOUTS
+@pytest.mark.parametrize(("n_steps", "pipeline_frames"), [(2, None), (3, 2)])
+def test_each_frame_comes_as_late_as_computed(
+    config: WaveGradConfig, n_steps: int, pipeline_frames: int | None
+) -> None:
+    lag, call = stream_lag(config, n_steps, pipeline_frames), pipeline_frames or 1
+    sampler = StreamSampler(tame(config), ancestral_steps(NoiseSchedule.log_snr(n_steps)), [0], pipeline_frames)
+    assert sampler.lag == lag
+    mel = mel_of(lag + 4)
+    borders = [0, *range(lag - 2, lag + 5)]
+    given = [sampler.push(Piece(start, mel[..., start:stop])).stop for start, stop in itertools.pairwise(borders)]
+    assert given == [max(0, stop // call * call - lag) * config.hop_length for stop in borders[1:]]
+    assert given[0] == 0 < given[-1]
 
 
 @pytest.mark.parametrize("n_steps", [1, 2])
@@ -193,14 +259,15 @@ def test_ddim_streams_too(eta: float) -> None:
     assert_equal(streamed(NETWORK, mel, [4], [3, 11], ddim_steps(SCHEDULE, eta)), ddim(NETWORK, mel, 4, eta))
 
 
+@pytest.mark.parametrize("pipeline_frames", [None, 5])
 @pytest.mark.parametrize(("name", "n_steps"), [("dpm++2m", 1), ("dpm++2m", 2), ("dpm++2m", 4), ("dpm++1s", 3)])
-def test_solvers_stream_too(name: str, n_steps: int) -> None:
+def test_solvers_stream_too(name: str, n_steps: int, pipeline_frames: int | None) -> None:
     """With 4 steps, two of 2M look back at the step before."""
     mel, sampler, schedule = mel_of(20), named_sampler(name), NoiseSchedule.log_snr(n_steps)
     steps = linear_steps(sampler, schedule)
     assert sum(step.of_previous != 0 for step in steps) == (2 if n_steps == 4 else 0)
     expected = sampler(lambda y, level: NETWORK(y, mel, level), schedule, 20 * NETWORK.config.hop_length, [4])
-    assert_equal(streamed(NETWORK, mel, [4], [3, 11], steps), expected)
+    assert_equal(streamed(NETWORK, mel, [4], [3, 11], steps, pipeline_frames), expected)
 
 
 @pytest.mark.parametrize("name", ["dpm++2s", "ancestral:variance=analytic"])
@@ -228,9 +295,10 @@ def test_the_larger_variance() -> None:
         ancestral_steps(SCHEDULE, "learned")
 
 
-def test_a_fork_goes_its_own_way() -> None:
+@pytest.mark.parametrize("pipeline_frames", [None, 5])
+def test_a_fork_goes_its_own_way(pipeline_frames: int | None) -> None:
     mel = mel_of(20)
-    sampler = StreamSampler(NETWORK, ancestral_steps(SCHEDULE), [7])
+    sampler = StreamSampler(NETWORK, ancestral_steps(SCHEDULE), [7], pipeline_frames)
     begun = sampler.push(Piece(0, mel[..., :12])).values
     ended = sampler.fork().push(Piece(12, mel[..., :0], last=True)).values
     rest = sampler.push(Piece(12, mel[..., 12:], last=True)).values
@@ -238,8 +306,9 @@ def test_a_fork_goes_its_own_way() -> None:
     assert_equal(torch.cat((begun, rest), dim=1), whole(NETWORK, mel, [7]))
 
 
-def test_a_prediction_that_is_not_finite_is_reported_with_its_step() -> None:
+@pytest.mark.parametrize("pipeline_frames", [None, 3])
+def test_a_prediction_that_is_not_finite_is_reported_with_its_step(pipeline_frames: int | None) -> None:
     network = tame(narrow())
     network.output_conv.bias.fill_(float("nan"))
     with pytest.raises(WavegradError, match="not finite at refinement step 2"):
-        streamed(network, mel_of(20), [0], [])
+        streamed(network, mel_of(20), [0], [], None, pipeline_frames)

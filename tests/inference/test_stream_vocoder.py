@@ -47,11 +47,11 @@ WHOLE = VOCODER(mel_of(N_FRAMES)[0], 2, 5)
 
 
 @settings(max_examples=8)
-@given(st.lists(st.integers(0, N_FRAMES), max_size=12))
-def test_every_way_of_cutting_gives_the_audio_of_a_call(cuts: list[int]) -> None:
+@given(st.lists(st.integers(0, N_FRAMES), max_size=12), st.sampled_from([None, 3]))
+def test_every_way_of_cutting_gives_the_audio_of_a_call(cuts: list[int], pipeline_frames: int | None) -> None:
     borders = [0, *sorted(cuts), N_FRAMES]
     chunks = [mel_of(N_FRAMES)[0, :, a:b] for a, b in itertools.pairwise(borders)]
-    made = list(VOCODER.stream(chunks, 2, 5))
+    made = list(VOCODER.stream(chunks, 2, 5, pipeline_frames=pipeline_frames))
     assert all(len(piece) for piece in made)
     assert_equal(torch.cat(made), WHOLE)
 
@@ -62,8 +62,10 @@ def test_every_prior_in_a_batch(prior: PriorConfig, mel_config: MelConfig) -> No
     """Griffin-Lim behind two of them. One step: audio comes before the mel has ended."""
     vocoder, mel = vocoder_of(prior, mel_config), mel_of(25, 2)
     chunks, griffin_lim = mel.split([1, 0, 13, 1, 1, 9], dim=2), 0 if prior.kind == "energy" else 2
-    made = torch.cat(list(vocoder.stream(chunks, 1, [8, 3], griffin_lim=griffin_lim)), dim=1)
-    assert_equal(made, vocoder(mel, 1, [8, 3], griffin_lim=griffin_lim))
+    expected = vocoder(mel, 1, [8, 3], griffin_lim=griffin_lim)
+    for pipeline_frames in (None, 4):
+        pieces = vocoder.stream(chunks, 1, [8, 3], griffin_lim=griffin_lim, pipeline_frames=pipeline_frames)
+        assert_equal(torch.cat(list(pieces), dim=1), expected)
 
 
 def test_a_chunk_longer_than_one_piece() -> None:
@@ -72,21 +74,23 @@ def test_a_chunk_longer_than_one_piece() -> None:
 
 
 @pytest.mark.parametrize(
-    ("prior", "mel_config", "griffin_lim", "n_frames"),
+    ("prior", "mel_config", "griffin_lim", "pipeline_frames", "n_frames"),
     [
-        (PriorConfig("standard"), MEL, 0, 40),
-        (SPECTRAL, ODD, 0, 40),
-        (SPECTRAL, replace(MEL, centring="center"), 2, 54),
-        (PriorConfig("standard"), ODD, 2, 50),
+        (PriorConfig("standard"), MEL, 0, None, 40),
+        (SPECTRAL, ODD, 0, None, 40),
+        (SPECTRAL, replace(MEL, centring="center"), 2, None, 54),
+        (PriorConfig("standard"), ODD, 2, None, 50),
+        (SPECTRAL, MEL, 0, 1, 42),
+        (SPECTRAL, ODD, 2, 3, 60),
     ],
-    ids=["standard", "odd", "center", "griffin-lim"],
+    ids=["standard", "odd", "center", "griffin-lim", "pipeline-1", "pipeline-3"],
 )
 def test_the_audio_is_as_late_as_the_receptive_field_says(
-    prior: PriorConfig, mel_config: MelConfig, griffin_lim: int, n_frames: int
+    prior: PriorConfig, mel_config: MelConfig, griffin_lim: int, pipeline_frames: int | None, n_frames: int
 ) -> None:
     """Frame by frame: nothing before `first_frames`, and then never more than `frames` behind, which is reached."""
     vocoder, hop = vocoder_of(prior, mel_config), mel_config.hop_length
-    delay = vocoder.look_ahead(2, griffin_lim)
+    delay = vocoder.look_ahead(2, griffin_lim, pipeline_frames)
     n_given, n_pushed, behind = 0, 0, []
 
     def chunks():
@@ -98,7 +102,7 @@ def test_the_audio_is_as_late_as_the_receptive_field_says(
             n_pushed += 1
             yield frame
 
-    for piece in vocoder.stream(chunks(), 2, griffin_lim=griffin_lim):
+    for piece in vocoder.stream(chunks(), 2, griffin_lim=griffin_lim, pipeline_frames=pipeline_frames):
         n_given += len(piece)
     assert delay.frames == max(-(-b // 1) for b in behind)
     assert delay.samples <= delay.frames * hop + hop - 1
@@ -117,11 +121,15 @@ def test_the_look_ahead_of_the_presets() -> None:
     assert 900 <= look_ahead(network_preset("base"), mel_config, SPECTRAL, 6, 1).samples - base.samples <= 1200
 
 
-@pytest.mark.parametrize("griffin_lim", [0, 2])
-def test_bounded_look_ahead_gives_what_a_mel_that_ends_there_gives(griffin_lim: int) -> None:
+@pytest.mark.parametrize(("griffin_lim", "pipeline_frames"), [(0, None), (2, None), (0, 4)])
+def test_bounded_look_ahead_gives_what_a_mel_that_ends_there_gives(
+    griffin_lim: int, pipeline_frames: int | None
+) -> None:
     mel, bound, hop = mel_of(60)[0], 3, VOCODER.hop_length
     chunks, n_given = mel.split(7, dim=1), 0
-    pieces = list(VOCODER.stream(chunks, 2, 5, griffin_lim=griffin_lim, lookahead_frames=bound))
+    pieces = list(
+        VOCODER.stream(chunks, 2, 5, griffin_lim=griffin_lim, lookahead_frames=bound, pipeline_frames=pipeline_frames)
+    )
     for i, piece in enumerate(pieces[:-1], start=1):
         n_come = min(7 * i, 60)
         so_far = VOCODER(mel[:, :n_come], 2, 5, griffin_lim=griffin_lim)
@@ -139,8 +147,9 @@ def test_a_bound_that_is_no_bound_changes_nothing() -> None:
     assert_equal(bounded, VOCODER(mel, 2))
 
 
-def test_memory_does_not_grow_with_the_mel() -> None:
-    """What a stream keeps after 2000 frames is what it kept after 200."""
+@pytest.mark.parametrize("pipeline_frames", [None, 8])
+def test_memory_does_not_grow_with_the_mel(pipeline_frames: int | None) -> None:
+    """What a stream keeps after 960 frames is what it kept after 320."""
     from wavegrad.diffusion import ancestral_steps
     from wavegrad.pieces import Operator
     from wavegrad.streaming import StreamOptions, VocoderStream
@@ -153,10 +162,11 @@ def test_memory_does_not_grow_with_the_mel() -> None:
         return sum(map(kept, vars(value).values())) if isinstance(value, Operator) else 0
 
     steps = ancestral_steps(VOCODER.find_schedule(2))
-    stream = VocoderStream(VOCODER.network, MEL, SPECTRAL, steps, [0], StreamOptions(griffin_lim=2))
+    options = StreamOptions(griffin_lim=2, pipeline_frames=pipeline_frames)
+    stream = VocoderStream(VOCODER.network, MEL, SPECTRAL, steps, [0], options)
     sizes = []
-    for _ in range(10):
-        stream.push(mel_of(200))
+    for _ in range(6):
+        stream.push(mel_of(160))
         sizes.append(kept(stream))
     assert len(set(sizes[1:])) == 1
 
@@ -194,15 +204,19 @@ def test_chunks_that_are_no_mels() -> None:
 def test_options_are_checked_at_once() -> None:
     with pytest.raises(ConfigError, match="lookahead_frames is -1"):
         VOCODER.stream([], lookahead_frames=-1)
+    with pytest.raises(ConfigError, match="pipeline_frames is 0"):
+        VOCODER.stream([], pipeline_frames=0)
     with pytest.raises(ConfigError, match="unknown schedule"):
         VOCODER.stream([], "sevn")
     with pytest.raises(ConfigError, match="2 seeds for 1 mels"):
         list(VOCODER.stream([mel_of(3)], 1, [1, 2]))
 
 
-def test_bfloat16_is_close() -> None:
-    mel = mel_of(N_FRAMES)[0]
-    exact, rounded = WHOLE, torch.cat(list(VOCODER.stream(mel.split(7, dim=1), 2, 5, precision="bfloat16")))
+@pytest.mark.parametrize("pipeline_frames", [None, 4])
+def test_bfloat16_is_close(pipeline_frames: int | None) -> None:
+    chunks = mel_of(N_FRAMES)[0].split(7, dim=1)
+    made = list(VOCODER.stream(chunks, 2, 5, precision="bfloat16", pipeline_frames=pipeline_frames))
+    exact, rounded = WHOLE, torch.cat(made)
     assert rounded.dtype == torch.float32
     snr_db = 10 * torch.log10(exact.square().sum() / (exact - rounded).square().sum())
     assert 15 < snr_db < 100

@@ -42,7 +42,7 @@ def synthesis(
         str,
         typer.Option(
             help="fast, no-fusion or, on a GPU, no-graphs (fast without), reference (the network as trained), stream-8 "
-            "(chunks of 8 frames, any number)."
+            "(chunks of 8 frames, any number) or pipelined-8 (all steps at once, on a chunk each)."
         ),
     ] = "fast,reference",
     griffin_lim: Annotated[int, typer.Option(help="Iterations of Griffin-Lim behind the network.", min=0)] = 0,

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from wavegrad.inference.speed import Times
     from wavegrad.vocoder import EngineName, Vocoder
 
-ENGINES = ("fast", "no-fusion", "no-graphs", "reference", "stream-N")
-"""Of `Way.of`; N frames come at a time."""
+ENGINES = ("fast", "no-fusion", "no-graphs", "reference", "stream-N", "pipelined-N")
+"""Of `Way.of`; N frames come at a time, with "pipelined" to steps that work side by side on N frames each."""
+STREAM = r"(stream|pipelined)-([1-9]\d*)"
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,8 @@ class Way:
     precision: "Precision"
     chunk_frames: int | None = None
     """Of a stream; None: the whole mel at once."""
+    is_pipelined: bool = False
+    """Whether the steps of the stream work side by side, on a chunk each."""
     is_reference: bool = False
 
     @classmethod
@@ -87,8 +90,8 @@ class Way:
         exact: Precision = "float32" if precision == "int8" else precision
         if engine == "reference":
             return cls(vocoder, exact, is_reference=True)
-        if engine.startswith("stream-"):
-            return cls(vocoder, exact, int(engine.removeprefix("stream-")))
+        if stream := re.fullmatch(STREAM, engine):
+            return cls(vocoder, exact, int(stream[2]), is_pipelined=stream[1] == "pipelined")
         options = {"no-fusion": EngineOptions(fused=False), "no-graphs": EngineOptions(n_graphs=0)}
         return cls(replace(vocoder, engine_options=options.get(engine, EngineOptions())), precision)
 
@@ -105,7 +108,13 @@ class Way:
             self.vocoder(mel, schedule, precision=self.precision, engine=engine, griffin_lim=griffin_lim).cpu()
             return time.perf_counter() - began
         chunks = mel.split(self.chunk_frames, dim=2)
-        pieces = self.vocoder.stream(chunks, schedule, precision=self.precision, griffin_lim=griffin_lim)
+        pieces = self.vocoder.stream(
+            chunks,
+            schedule,
+            precision=self.precision,
+            griffin_lim=griffin_lim,
+            pipeline_frames=self.chunk_frames if self.is_pipelined else None,
+        )
         next(pieces).cpu()
         first = time.perf_counter() - began
         for piece in pieces:
@@ -121,7 +130,7 @@ def engine_names(text: str) -> list[str]:
     """
     names = text.split(",")
     for name in names:
-        if name not in ENGINES[:-1] and not re.fullmatch(r"stream-[1-9]\d*", name):
+        if name not in ENGINES[:-2] and not re.fullmatch(STREAM, name):
             raise ConfigError(unknown("engine", name, ENGINES))
     return names
 

@@ -219,12 +219,13 @@ class Vocoder(FrozenModel):
         precision: Precision = "float32",
         griffin_lim: int | None = None,
         lookahead_frames: int | None = None,
+        pipeline_frames: int | None = None,
     ) -> Iterator[Float[Tensor, "*batch time"]]:
         """Synthesise while the mel is still coming, in memory that does not grow with its length.
 
         What is yielded, put together, is what a call makes of the whole mel (to 1e-5 in float32), however it was cut:
         each sample comes as soon as it is final, `look_ahead` behind the mel. Nothing is computed twice, but small
-        chunks are many small operations: on a CPU, chunks of 8 frames take several times as long as a call.
+        chunks are many small operations, N times over; `pipeline_frames` makes them fewer.
 
         Args:
             mel_chunks: as in a call, but any number of frames at a time, none too.
@@ -235,6 +236,10 @@ class Vocoder(FrozenModel):
             lookahead_frames: to wait less. After each chunk, all but this many frames of what came are yielded, as they
                 would be if the mel ended there; the result depends on the cuts then, and each chunk costs up to
                 `look_ahead` frames more.
+            pipeline_frames: left out, the N refinement steps take turns with each chunk. A number P: all steps work at
+                once, as one batch, each on P frames that the step before made a call earlier. The audio comes
+                (N - 1) P frames later, P - 1 more while a call waits for its frames, and what it costs does not
+                depend on the chunks.
 
         Yields:
             `batch time`, or `time` for one item, one sample or more.
@@ -247,16 +252,19 @@ class Vocoder(FrozenModel):
         walk = choose_sampler(sampler, variance, chosen.n_steps)
         steps = linear_steps(walk, chosen)
         check_has_casts(precision)
-        options = StreamOptions(precision, self._iterations(griffin_lim), lookahead_frames)
+        options = StreamOptions(precision, self._iterations(griffin_lim), lookahead_frames, pipeline_frames)
         warn_of_terminal_level(chosen)
         return stream(mel_chunks, self.network, self.mel_config, self.prior, steps, partial(item_seeds, seed), options)
 
     def look_ahead(
-        self, schedule: NoiseSchedule | str | int | None = None, griffin_lim: int | None = None
+        self,
+        schedule: NoiseSchedule | str | int | None = None,
+        griffin_lim: int | None = None,
+        pipeline_frames: int | None = None,
     ) -> LookAhead:
         """How far behind the mel the audio of `stream` comes."""
         n_steps, n_iter = self.find_schedule(schedule).n_steps, self._iterations(griffin_lim)
-        return look_ahead(self.network.config, self.mel_config, self.prior, n_steps, n_iter)
+        return look_ahead(self.network.config, self.mel_config, self.prior, n_steps, n_iter, pipeline_frames)
 
     def resynthesize(
         self,

@@ -1,89 +1,116 @@
 """Streaming forms of DBlock, FiLM and UBlock, with the weights of the blocks they are made from."""
 
-from functools import partial
-
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from wavegrad.inference.streaming.layers import StreamConv, StreamDownsample, StreamMeans, StreamUpsample
+from wavegrad.inference.streaming.conv import StreamConv
+from wavegrad.inference.streaming.memory import Delay, Signal, SignalOut
+from wavegrad.inference.streaming.resampling import (
+    StreamReduce,
+    StreamUpsample,
+    StreamUpsampledConv,
+    StreamUpsampleThenConv,
+)
+from wavegrad.inference.streaming.window import Window
 from wavegrad.network.conv import Conv
 from wavegrad.network.dblock import DBlock
-from wavegrad.network.film import FiLM, modulate
+from wavegrad.network.film import FiLM
 from wavegrad.network.ublock import UBlock
-from wavegrad.pieces import Join, Operator, Piece
+from wavegrad.pieces import Operator
 from wavegrad.shapes import NoiseLevel
 
 
 class StreamDBlock(Operator):
     """The main branch is later than the residual one, which waits."""
 
-    def __init__(self, block: DBlock):
-        self.activate = partial(F.leaky_relu, negative_slope=block.slope)
+    def __init__(self, block: DBlock, rate: int, lag: int, dtype: torch.dtype):
         self.strided = block.mode == "strided"
-        self.reduce = (
-            StreamMeans(block.factor) if block.mode == "strided" else StreamDownsample(block.factor, block.mode)
-        )
-        self.residual = StreamConv(block.residual)
-        self.convs = [StreamConv(conv) for conv in _convs(block)]
-        self.sum = Join(torch.add)
+        self.rate = rate // block.factor
+        self.reduce = StreamReduce(block.factor, block.mode, lag)
+        self.residual = StreamConv(block.residual, self.rate, self.reduce.lag, dtype)
+        self.convs = []
+        if not self.strided:
+            rate, lag = self.rate, self.reduce.lag
+        for conv in _convs(block):
+            self.convs.append(StreamConv(conv, rate, lag, dtype, block.slope))
+            rate, lag = self.rate, self.convs[-1].lag
+        self.lag = lag
+        self.wait = Delay(lag - self.residual.lag)
 
-    def push(self, x: Piece) -> Piece:
+    def push(self, x: Signal, window: Window) -> SignalOut:
         reduced = self.reduce.push(x)
         h = x if self.strided else reduced
         for conv in self.convs:
-            h = conv.push(h.map(self.activate))
-        return self.sum.push(h, self.residual.push(reduced))
+            h = conv.push(h, window)
+        return self.wait.add(h, self.residual.push(reduced, window))
 
 
 class StreamFiLM(Operator):
-    """Scale and shift as one signal, of twice the channels."""
+    """Scale and shift as one signal, of twice the channels.
 
-    def __init__(self, film: FiLM):
+    Args:
+        lag: of the FiLM. Its input, which has fewer channels, waits until it can be so late.
+    """
+
+    def __init__(self, film: FiLM, rate: int, input_lag: int, lag: int, dtype: torch.dtype):
         self.film = film
-        self.input = StreamConv(film.input)
-        self.output = StreamConv(film.output)
+        wait = lag - film_lag(film, input_lag)
+        self.wait = Delay(wait)
+        self.input = StreamConv(film.input, rate, input_lag + wait, dtype)
+        self.output = StreamConv(film.output, rate, self.input.lag, dtype)
+        assert self.output.lag == lag
         self.embedded: Tensor | None = None
 
     def bind(self, noise_level: NoiseLevel) -> None:
         """The noise level of each item of the batch, from here on."""
-        self.embedded = self.film.embedding(noise_level)[:, :, None]
+        self.embedded = self.film.embedding(noise_level).to(self.output.bias.dtype)
 
-    def push(self, x: Piece) -> Piece:
-        return self.output.push(self.input.push(x).map(self._embed))
-
-    def _embed(self, x: Tensor) -> Tensor:
+    def push(self, x: Signal, window: Window) -> SignalOut:
         assert self.embedded is not None, "no noise level"
-        h = self.film.activation(x)
-        return h + self.embedded.to(h.dtype)
+        h = self.input.push(torch.cat(self.wait.push([x])), window)
+        return self.output.push(self.film.activation(h) + self.embedded, window)
+
+
+def film_lag(film: FiLM, lag: int) -> int:
+    """Of a FiLM that does not wait."""
+    return lag + int(film.input.padding[0]) + int(film.output.padding[0])
 
 
 class StreamUBlock(Operator):
     """Each of the three modulations takes the FiLM at its own delay."""
 
-    def __init__(self, block: UBlock):
-        self.activate = partial(F.leaky_relu, negative_slope=block.slope)
-        self.residual = StreamConv(block.residual)
-        self.upsample_residual = StreamUpsample(block.factor, block.mode)
-        self.upsample = StreamUpsample(block.factor, block.mode)
-        self.convs = [StreamConv(conv) for conv in _convs(block)]
-        self.modulations = [Join(_modulate) for _ in range(3)]
-        self.inner_sum, self.outer_sum = Join(torch.add), Join(torch.add)
+    def __init__(self, block: UBlock, rate: int, lag: int, film_lag: int, dtype: torch.dtype):
+        conv_1, conv_2, conv_3, conv_4 = _convs(block)
+        self.slope, self.rate = block.slope, rate * block.factor
+        self.residual = StreamConv(block.residual, rate, lag, dtype)
+        self.upsample_residual = StreamUpsample(block.factor, block.mode, rate, lag)
+        self.conv_1 = (
+            StreamUpsampledConv(conv_1, block.factor, rate, lag, dtype, self.slope)
+            if block.mode == "nearest" and block.factor > 1
+            else StreamUpsampleThenConv(conv_1, block.factor, block.mode, rate, lag, dtype, self.slope)
+        )
+        self.film_lag = max(self.conv_1.lag, film_lag)
+        self.conv_2 = StreamConv(conv_2, self.rate, self.film_lag, dtype, self.slope)
+        self.conv_3 = StreamConv(conv_3, self.rate, self.conv_2.lag, dtype, self.slope)
+        self.conv_4 = StreamConv(conv_4, self.rate, self.conv_3.lag, dtype, self.slope)
+        self.lag = self.conv_4.lag
+        self.wait = Delay(self.film_lag - self.conv_1.lag)
+        self.wait_residual = Delay(self.conv_2.lag - self.upsample_residual.lag)
+        self.wait_sum = Delay(self.lag - self.conv_2.lag)
+        self.film_3 = Delay(self.conv_2.lag - self.film_lag)
+        self.film_4 = Delay(self.conv_3.lag - self.conv_2.lag)
 
-    def push(self, x: Piece, film: Piece) -> Piece:
-        conv_1, conv_2, conv_3, conv_4 = self.convs
-        modulate_2, modulate_3, modulate_4 = self.modulations
-        residual = self.upsample_residual.push(self.residual.push(x))
-        h = conv_1.push(self.upsample.push(x.map(self.activate)))
-        h = self.inner_sum.push(conv_2.push(modulate_2.push(h, film).map(self.activate)), residual)
-        u = conv_3.push(modulate_3.push(h, film).map(self.activate))
-        u = conv_4.push(modulate_4.push(u, film).map(self.activate))
-        return self.outer_sum.push(h, u)
-
-
-def _modulate(x: Tensor, film: Tensor) -> Tensor:
-    scale, shift = film.chunk(2, dim=1)
-    return modulate(x, (scale, shift))
+    def push(self, x: Signal, films: list[Tensor], window: Window) -> SignalOut:
+        """`films`: pieces of the FiLM, `film_lag` late."""
+        residual = self.upsample_residual.push(self.residual.push(x, window), window)
+        h = self.conv_1.push(x, window)
+        if self.wait.length:
+            h = torch.cat(self.wait.push([h]))
+        h = self.wait_residual.add(self.conv_2.push(h, window, films), residual)
+        films = self.film_3.push(films)
+        u = self.conv_3.push(h, window, films)
+        u = self.conv_4.push(u, window, self.film_4.push(films))
+        return self.wait_sum.add(u, h)
 
 
 def _convs(block: DBlock | UBlock) -> list[Conv]:

@@ -27,3 +27,14 @@ def inputs_needed(config: WaveGradConfig, n_steps: int, sample: int) -> Needed:
         frame = max(frame, mel.last)
         sample = waveform.last
     return Needed(sample, max(frame, sample // config.hop_length))
+
+
+def stream_lag(config: WaveGradConfig, n_steps: int, pipeline_frames: int | None = None) -> int:
+    """How many frames y_0 is behind the mel: `StreamSampler.lag`.
+
+    Each step takes whole frames, and is as many of them late as the last sample of a frame looks ahead. In a pipeline,
+    each is one call more behind the one before.
+    """
+    last_of_frame = 3 * config.hop_length - 1
+    step_lag = inputs_needed(config, 1, last_of_frame).frame - 2
+    return n_steps * step_lag + (n_steps - 1) * (pipeline_frames or 0)

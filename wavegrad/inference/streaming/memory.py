@@ -1,0 +1,85 @@
+"""What a layer remembers of its input.
+
+Signals are `time batch channels`, so that any stretch of time is one matrix in memory. Each layer is late by a fixed
+number of positions, its `lag`: a call that brings n frames gives n frames, those until `lag` positions before the last.
+"""
+
+from jaxtyping import Float
+from torch import Tensor
+
+from wavegrad.pieces import Operator
+
+Signal = Float[Tensor, "time batch channels"]
+SignalOut = Float[Tensor, "time_out batch channels_out"]
+
+
+class Line(Operator):
+    """Remembers the last `length` positions of a signal, zeros before it began."""
+
+    def __init__(self, length: int):
+        assert length >= 0, f"a memory of {length} positions"
+        self.length = length
+        self._past: Tensor | None = None
+
+    def push(self, x: Tensor) -> Tensor:
+        """What is new, and the `length` positions before it."""
+        if not self.length:
+            return x
+        both, new = self.room(x)
+        new.copy_(x)
+        self.keep(both)
+        return both
+
+    def room(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Memory for as many positions behind those that are remembered: all of it, and the part to be written."""
+        both = like.new_empty((self.length + like.shape[0], *like.shape[1:]))
+        past = both[: self.length]
+        if self._past is None:
+            past.zero_()
+        else:
+            past.copy_(self._past)
+        return both, both[self.length :]
+
+    def keep(self, both: Tensor) -> None:
+        """Remember the end of it."""
+        self._past = both[both.shape[0] - self.length :].clone()  # a view would keep the memory of all
+
+
+class Delay(Operator):
+    """A signal `length` positions later, zeros before it began. It goes through in the pieces that it came in, or parts
+    of them, which must not be changed any more."""
+
+    def __init__(self, length: int):
+        assert length >= 0, f"a delay of {length} positions"
+        self.length = length
+        self._waiting: list[Tensor] | None = None
+
+    def push(self, pieces: list[Tensor]) -> list[Tensor]:
+        """As many positions as came."""
+        if not self.length:
+            return pieces
+        if self._waiting is None:
+            self._waiting = [pieces[0].new_zeros(()).expand(self.length, *pieces[0].shape[1:])]
+        n = sum(piece.shape[0] for piece in pieces)
+        due, waiting = [], []
+        for piece in (*self._waiting, *pieces):
+            length = piece.shape[0]
+            if length <= n:
+                due.append(piece)
+            elif n:
+                rest = piece[n:]
+                due.append(piece[:n])
+                waiting.append(rest.clone() if 4 * rest.shape[0] < length else rest)  # a view keeps the memory of all
+            else:
+                waiting.append(piece)
+            n -= min(n, length)
+        self._waiting = waiting
+        return due
+
+    def add(self, y: Tensor, x: Tensor) -> Tensor:
+        """`y`, to which the delayed `x` is added in place."""
+        start = 0
+        for piece in self.push([x]):
+            y[start : start + piece.shape[0]].add_(piece)
+            start += piece.shape[0]
+        return y
