@@ -48,8 +48,10 @@ class MelConsistency(nn.Module):
 
     window: Tensor
     filterbank: Tensor
-    weights: Tensor
-    """Of each bin in all bands; infinite for those in none, or with the rounding of an edge only."""
+    to_bins: Tensor
+    """`n_mels n_freqs`: means over the bands that a bin is in, weighted as the filterbank weighs them."""
+    unheard: Tensor
+    """1 for bins in no band, or with the rounding of an edge only; 0 for the others."""
 
     def __init__(self, config: MelConfig, n_iter: int, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
@@ -61,7 +63,8 @@ class MelConsistency(nn.Module):
         self.register_buffer("filterbank", filterbank.to(dtype), persistent=False)
         weights = filterbank.sum(0)
         weights = weights.where(weights > 1e-6 * weights.max(), torch.inf)
-        self.register_buffer("weights", weights.to(dtype), persistent=False)
+        self.register_buffer("to_bins", (filterbank / weights).to(dtype), persistent=False)
+        self.register_buffer("unheard", weights.isinf().to(dtype), persistent=False)
 
     def forward(self, waveform: Waveform, mel: Mel) -> Waveform:
         """A waveform of the same length whose mel is nearer to `mel`.
@@ -101,7 +104,7 @@ class MelConsistency(nn.Module):
         x = scaled.square() if self.config.power == 2 else scaled
         heard = x @ self.filterbank.mT
         ratios = heard.clamp(*bands) / heard.clamp(min=TINY)
-        gains = ((ratios @ self.filterbank) / self.weights).where(self.weights.isfinite(), 1.0)
+        gains = ratios @ self.to_bins + self.unheard
         return gains.sqrt() if self.config.power == 2 else gains
 
     def cut(self, waveform: Waveform) -> Frames:

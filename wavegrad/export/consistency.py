@@ -112,8 +112,8 @@ class _Update:
         norm = consistency.window.norm() if config.stft_normalized else 1.0
         unscaled = (_bin_scales(config.n_fft) * norm) ** -config.power
         self._to_bands = g.constant((consistency.filterbank * unscaled).mT)
-        self._to_bins = g.constant(consistency.filterbank / consistency.weights)
-        self._unheard = g.constant(consistency.weights.isinf().float())
+        self._to_bins = g.constant(consistency.to_bins)
+        self._unheard = g.constant(consistency.unheard)
         values = mel_bands(g, mel, config)
         low = g.op("Where", g.op("Greater", mel, g.constant(config.minimum)), values, g.constant(0.0))
         high = values
