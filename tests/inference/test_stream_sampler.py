@@ -28,6 +28,7 @@ from wavegrad.diffusion import (
     named_sampler,
 )
 from wavegrad.errors import ConfigError, WavegradError
+from wavegrad.inference.operations import count_operations
 from wavegrad.inference.streaming import StreamSampler, inputs_needed, stream_lag
 from wavegrad.network import WaveGrad, WaveGradConfig
 from wavegrad.network.presets import FACTORS, NETWORKS
@@ -312,3 +313,30 @@ def test_a_prediction_that_is_not_finite_is_reported_with_its_step(pipeline_fram
     network.output_conv.bias.fill_(float("nan"))
     with pytest.raises(WavegradError, match="not finite at refinement step 2"):
         streamed(network, mel_of(20), [0], [], None, pipeline_frames)
+
+
+class Products(TorchDispatchMode):
+    """Counts the multiply-accumulates of matrix products, those in place too, which FlopCounterMode passes over."""
+
+    def __init__(self):
+        super().__init__()
+        self.macs = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        if "mm" in function.overloadpacket.__name__:
+            rows, weights = args[-2:]
+            self.macs += rows.numel() * weights.shape[-1]
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("pipeline_frames", [None, 2])
+@pytest.mark.parametrize("fields", [{}, {"downsampling": "nearest"}, {"blocks_per_level": 2}], ids=str)
+def test_what_is_counted_of_a_stream_is_what_is_run(pipeline_frames, fields):
+    config = narrow(**fields)
+    steps = ddim_steps(NoiseSchedule.log_snr(3))
+    sampler = StreamSampler(tame(config), steps, [0], pipeline_frames)
+    sampler.push(Piece(0, torch.zeros(1, N_MELS, 100)))  # all steps have begun
+    with torch.no_grad(), Products() as products:
+        sampler.push(Piece(100, torch.zeros(1, N_MELS, 8)))
+    counted = count_operations(config, config.hop_length)  # one frame a second
+    assert products.macs == 8 * counted.of_stream(3)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from wavegrad.device import Precision
     from wavegrad.diffusion import NoiseSchedule
+    from wavegrad.inference.operations import Operations
     from wavegrad.inference.speed import Times
     from wavegrad.vocoder import EngineName, Vocoder
 
@@ -95,10 +96,11 @@ class Way:
         options = {"no-fusion": EngineOptions(fused=False), "no-graphs": EngineOptions(n_graphs=0)}
         return cls(replace(vocoder, engine_options=options.get(engine, EngineOptions())), precision)
 
-    @property
-    def is_rewritten(self) -> bool:
-        """Whether it takes the engine's operations, and not those of the network as it was trained."""
-        return not self.is_reference and self.chunk_frames is None
+    def macs(self, counted: "Operations", n_steps: int) -> float:
+        """Multiply-accumulates for one second of audio."""
+        if self.is_reference:
+            return n_steps * counted.network
+        return counted.total(n_steps) if self.chunk_frames is None else counted.of_stream(n_steps)
 
     def __call__(self, mel: "Tensor", schedule: "NoiseSchedule", griffin_lim: int) -> float:
         """Make all audio, and return the seconds to the first of it."""
@@ -161,11 +163,11 @@ def measure(case: Case, vocoder: "Vocoder", engines: Sequence[str], n_runs: int)
     counted, audio_s = count_operations(vocoder.network.config, rate), case.batch * n_frames * hop / rate
     rows = []
     for name, way in ways.items():
-        macs = audio_s * (counted.total(case.steps) if way.is_rewritten else case.steps * counted.network) / 1e9
+        gmac = audio_s * way.macs(counted, case.steps) / 1e9
         matrix_rate = products[way.precision][1] / times[f"matrix {way.precision}"].median / 1e9
         ratio = times[name].ratio(times["reference"]) if "reference" in times else None
         latency = statistics.median(latencies[name][1:])
-        rows.append(_row(case, name, way, _Figures(times[name], latency, audio_s, macs, matrix_rate, ratio)))
+        rows.append(_row(case, name, way, _Figures(times[name], latency, audio_s, gmac, matrix_rate, ratio)))
     return rows
 
 

@@ -44,6 +44,15 @@ class Operations:
         """By the engine for one second of audio."""
         return self.once + n_steps * self.engine
 
+    def of_stream(self, n_steps: int) -> float:
+        """By a stream for one second of audio: its steps share the layer that reads the mel, and nothing else.
+
+        With linear upsampling a stream takes `network`'s products of the first convolutions of UBlocks, which are not
+        told apart here.
+        """
+        mel = self.parts["mel"][0]
+        return mel + n_steps * (self.engine + self.once - mel)
+
 
 def count_operations(config: WaveGradConfig, sample_rate: int) -> Operations:
     """Count the products of weights with features; borders, activations and noise levels are left out.
