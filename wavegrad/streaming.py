@@ -96,7 +96,7 @@ class VocoderStream(Operator):
     """Takes mel frames, gives audio. Not to be shared between threads.
 
     Args:
-        network: its weights are shared, and must not change meanwhile.
+        network: its weights must not change meanwhile.
         mel_config: the front-end it was trained with.
         prior: the noise that the refinement starts from.
         steps: of the sampler, from N down to 1.

@@ -1,8 +1,10 @@
 """A tiny run on real speech."""
 
+import contextlib
 import io
 import json
 import tarfile
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import soundfile
 
 from wavegrad.training.data import Clip, find_clips, load_corpus
 from wavegrad.training.recipe import Recipe, load_recipe
+from wavegrad.training.trainer import StepReport, Trainer
 
 ROOT = Path(__file__).parents[2]
 SPEECH = ROOT / "samples" / "reference"
@@ -60,3 +63,19 @@ def shards(tmp_path: Path) -> Path:
     for n in range(5):
         write_shard(folder / f"{n}.tar", {name: clips[name] for name in names[n::5]})
     return folder
+
+
+@contextlib.contextmanager
+def killed_before(step: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A run that is interrupted when it comes to a step."""
+    plain = Trainer.train_step
+
+    def killed(self: Trainer) -> StepReport:
+        if self.step == step:
+            raise KeyboardInterrupt
+        return plain(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "train_step", killed)
+        with pytest.raises(KeyboardInterrupt):
+            yield

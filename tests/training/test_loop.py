@@ -10,7 +10,7 @@ import sys
 import pytest
 import torch
 
-from tests.training.conftest import ROOT, SPEECH, change
+from tests.training.conftest import ROOT, SPEECH, change, killed_before
 from wavegrad.errors import CheckpointError, ConfigError, TrainingError
 from wavegrad.training.corpus import Corpora
 from wavegrad.training.loop import train
@@ -91,17 +91,8 @@ def test_a_run_in_one_piece_equals_an_interrupted_one(recipe, tmp_path, monkeypa
     """Killed between two checkpoints: the steps since the last one are done again, to the same bits."""
     recipe = change(recipe, "run", steps=4, checkpoint_every=2)
     train(recipe, SPEECH, tmp_path / "one", say=quiet)
-    plain = Trainer.train_step
-
-    def killed(self):
-        if self.step == 3:
-            raise KeyboardInterrupt
-        return plain(self)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "train_step", killed)
-        with pytest.raises(KeyboardInterrupt):
-            train(recipe, SPEECH, tmp_path / "two", say=quiet)
+    with killed_before(3, monkeypatch):
+        train(recipe, SPEECH, tmp_path / "two", say=quiet)
     assert load_newest(tmp_path / "two" / "checkpoints", quiet).step == 2
     train(recipe, SPEECH, tmp_path / "two", say=quiet)
     one, two = (load_newest(tmp_path / name / "checkpoints", quiet) for name in ("one", "two"))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.training.conftest import N_CLIPS, ROOT, SPEECH, change
+from tests.training.conftest import N_CLIPS, ROOT, SPEECH, change, killed_before
 from tests.training.test_loop import same
 from tests.training.test_world import launch
 from wavegrad.errors import TrainingError
@@ -179,17 +179,8 @@ def test_a_killed_run_on_shards_equals_one_in_one_piece(
     values = {"steps": 4, "checkpoint_every": 1, "validate_every": 100, "workers": 2, "accumulate": 2}
     recipe = change(change(recipe, "run", **values), "data", shards=True, crops_per_clip=2)
     train(recipe, shards, tmp_path / "one", SPEECH, say=[].append)
-    plain = Trainer.train_step
-
-    def killed(self: Trainer) -> object:
-        if self.step == 3:
-            raise KeyboardInterrupt
-        return plain(self)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "train_step", killed)
-        with pytest.raises(KeyboardInterrupt):
-            train(recipe, shards, tmp_path / "two", SPEECH, say=[].append)
+    with killed_before(3, monkeypatch):
+        train(recipe, shards, tmp_path / "two", SPEECH, say=[].append)
     said: list[str] = []
     train(recipe, shards, tmp_path / "two", SPEECH, say=said.append)
     assert said[1:] == ["resuming at step 3 of 4"]

@@ -10,7 +10,7 @@ from torch import Tensor
 from wavegrad.inference.ends import Ends
 from wavegrad.inference.onednn import OneDnnConvolution, is_for_onednn
 from wavegrad.inference.quantized import QuantizedConvolution, QuantizedLinear, is_wide
-from wavegrad.inference.rows import Rows, RowsConvolution, RowsOut
+from wavegrad.inference.rows import Rows, RowsConvolution, RowsOut, picture, rows_of
 from wavegrad.network.conv import Conv
 
 
@@ -51,14 +51,14 @@ class Convolution(RowsConvolution):
 
     def __call__(self, x: Rows, bias: Tensor | None = None) -> RowsOut:
         y = F.conv2d(
-            x.transpose(1, 2).unsqueeze(2),
+            picture(x),
             self.weight,
             self.bias if bias is None else bias,
             stride=(1, self.stride),
             padding=(0, self.padding),
             dilation=(1, self.dilation),
         )
-        return y.squeeze(2).transpose(1, 2).contiguous()
+        return rows_of(y)
 
 
 def linear_of(weight: Tensor, bias: Tensor, dtype: torch.dtype) -> Linear | QuantizedLinear:

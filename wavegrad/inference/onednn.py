@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from wavegrad.inference.rows import Rows, RowsConvolution, RowsOut
+from wavegrad.inference.rows import Rows, RowsConvolution, RowsOut, picture, rows_of
 from wavegrad.network.conv import Conv
 
 PRECISIONS = (torch.float32, torch.bfloat16)
@@ -35,9 +35,9 @@ class OneDnnConvolution(RowsConvolution):
         """From a layer of the network, whose weights are copied."""
         assert conv.bias is not None
         padding, dilation, stride = int(conv.padding[0]), conv.dilation[0], conv.stride[0]
-        picture = [1, conv.in_channels, 1, TYPICAL_LENGTH]
+        shape = [1, conv.in_channels, 1, TYPICAL_LENGTH]
         weight = torch.ops.mkldnn._reorder_convolution_weight(
-            conv.weight.detach().to(dtype)[:, :, None].contiguous(), *_image(padding, stride, dilation), 1, picture
+            conv.weight.detach().to(dtype)[:, :, None].contiguous(), *_image(padding, stride, dilation), 1, shape
         )
         return cls(weight, conv.bias.detach().to(dtype, copy=True), padding, dilation, stride)
 
@@ -50,16 +50,16 @@ class OneDnnConvolution(RowsConvolution):
     def add_to_(self, h: RowsOut, x: Rows) -> RowsOut:
         geometry = _image(self.padding, self.stride, self.dilation)
         torch.ops.mkldnn._convolution_pointwise_.binary(
-            _picture(h), _picture(x), self.weight, self.bias, *geometry, 1, "add", 1.0, None, [], None
+            picture(h), picture(x), self.weight, self.bias, *geometry, 1, "add", 1.0, None, [], None
         )
         return h
 
     def _run(self, x: Rows, bias: Tensor, what_follows: str, scalars: list[float]) -> RowsOut:
         geometry = _image(self.padding, self.stride, self.dilation)
         y = torch.ops.mkldnn._convolution_pointwise(
-            _picture(x), self.weight, bias, *geometry, 1, what_follows, scalars, ""
+            picture(x), self.weight, bias, *geometry, 1, what_follows, scalars, ""
         )
-        return y.squeeze(2).transpose(1, 2).contiguous()
+        return rows_of(y)
 
 
 def is_for_onednn(weight: Tensor, dtype: torch.dtype) -> bool:
@@ -70,11 +70,6 @@ def is_for_onednn(weight: Tensor, dtype: torch.dtype) -> bool:
         and torch.backends.mkldnn.is_available()
         and torch.cpu.get_capabilities().get("architecture") == "x86_64"
     )
-
-
-def _picture(x: Tensor) -> Tensor:
-    """As a picture of one line, channels last; the same memory."""
-    return x.transpose(1, 2).unsqueeze(2)
 
 
 def _image(padding: int, stride: int, dilation: int) -> tuple[list[int], list[int], list[int]]:

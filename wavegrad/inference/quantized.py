@@ -15,7 +15,7 @@ from jaxtyping import Float, Int8, Int32, UInt8
 from torch import Tensor
 
 from wavegrad.errors import ConfigError
-from wavegrad.inference.rows import Rows, RowsConvolution, RowsOut
+from wavegrad.inference.rows import Rows, RowsConvolution, RowsOut, picture, rows_of
 from wavegrad.network.conv import Conv
 
 LEVELS = 255
@@ -129,14 +129,14 @@ class QuantizedConvolution(RowsConvolution):
     def _item(self, codes: Codes, bias: Tensor, onto: Float[Tensor, "1 time_out n_out"] | None = None) -> Tensor:
         """In a new tensor, or added to `onto` in place."""
         w, of_zero = self.weights, codes.scale * codes.zero
-        coded = _picture(codes.q), codes.scale, 0, self.packed, w.scales, w.zeros
+        coded = picture(codes.q), codes.scale, 0, self.packed, w.scales, w.zeros
         plain = bias - of_zero * w.total, *_image(self.padding, self.dilation, self.stride), 1, 1.0, 0, torch.float32
         if onto is None:
             y = torch.ops.onednn.qconv_pointwise(*coded, *plain, "none", [], "")
         else:
             add = torch.ops.onednn.qconv2d_pointwise.binary
-            y = add(*coded, _picture(onto), *plain, 1.0, 0, "sum", 1.0, None, [], None)
-        rows = y.squeeze(2).transpose(1, 2).contiguous()
+            y = add(*coded, picture(onto), *plain, 1.0, 0, "sum", 1.0, None, [], None)
+        rows = rows_of(y)
         self._mend_ends_(rows, of_zero, codes.q.shape[1])
         return rows
 
@@ -175,11 +175,6 @@ def is_wide(weight: Tensor) -> bool:
 def _by_item(x: Tensor, layer: Callable[[Codes], Tensor]) -> Tensor:
     items = [layer(Codes.of(item)) for item in x.split(1)]
     return items[0] if len(items) == 1 else torch.cat(items)
-
-
-def _picture(x: Tensor) -> Tensor:
-    """As a picture of one line, channels last; the same memory."""
-    return x.transpose(1, 2).unsqueeze(2)
 
 
 def _image(padding: int, dilation: int, stride: int) -> tuple[list[int], list[int], list[int]]:

@@ -33,3 +33,13 @@ class RowsConvolution(ABC):
     def add_to_(self, h: RowsOut, x: Rows) -> RowsOut:
         """h += conv(x), in place."""
         return h.add_(self(x))
+
+
+def picture(x: Tensor) -> Tensor:
+    """Rows as a picture of one line, channels last, which oneDNN convolves; the same memory."""
+    return x.transpose(1, 2).unsqueeze(2)
+
+
+def rows_of(y: Tensor) -> RowsOut:
+    """The inverse of `picture`."""
+    return y.squeeze(2).transpose(1, 2).contiguous()

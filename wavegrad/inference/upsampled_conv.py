@@ -6,6 +6,7 @@ k of up(W_k x), shifted by (k - 1) d. The products run at the low rate: `factor`
 
 from dataclasses import dataclass
 from itertools import groupby
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +18,27 @@ from wavegrad.inference.layers import Linear, bias_of, linear_of
 from wavegrad.inference.quantized import QuantizedLinear
 from wavegrad.inference.rows import Rows, RowsOut
 from wavegrad.network.conv import Conv, Resampling, upsample
+
+
+class PhaseGroup(NamedTuple):
+    """Phases `first` to `stop` - 1 of a repeated value, whose taps read the same low-rate positions."""
+
+    first: int
+    stop: int
+    left: int
+    """Where the left tap reads, counted from the value's own position."""
+    right: int
+    """Where the right one does."""
+
+
+def phase_groups(factor: int, dilation: int) -> list[PhaseGroup]:
+    """All phases of a value repeated `factor` times, before a convolution of three taps."""
+
+    def read(phase: int) -> tuple[int, int]:
+        return (phase - dilation) // factor, (phase + dilation) // factor
+
+    groups = ((reads, list(phases)) for reads, phases in groupby(range(factor), read))
+    return [PhaseGroup(phases[0], phases[-1] + 1, *reads) for reads, phases in groups]
 
 
 @dataclass(frozen=True)
@@ -47,17 +69,12 @@ class UpsampledConvolution:
         left, middle, right = taps.unbind(2)
         n_batch, n_time, n_out = middle.shape
         out = taps.new_empty(n_batch, n_time, self.factor, n_out)
-        for (before, after), phases in groupby(range(self.factor), self._frames_read):
-            first, *others = phases
-            value = out[:, :, first]
-            _add_(_add_(value.copy_(middle), left, before), right, after)
-            if others:
-                out[:, :, others[0] : others[-1] + 1] = value[:, :, None]
+        for group in phase_groups(self.factor, self.dilation):
+            value = out[:, :, group.first]
+            _add_(_add_(value.copy_(middle), left, group.left), right, group.right)
+            if group.stop > group.first + 1:
+                out[:, :, group.first + 1 : group.stop] = value[:, :, None]
         return out.flatten(1, 2)
-
-    def _frames_read(self, phase: int) -> tuple[int, int]:
-        """Which low-rate positions the outer taps of an output read, counted from its own."""
-        return (phase - self.dilation) // self.factor, (phase + self.dilation) // self.factor
 
     def _shifted(self, taps: Float[Tensor, "batch time taps channels"], ends: Ends, ends_out: Ends) -> RowsOut:
         """Interpolated values: every tap is upsampled, then shifted."""

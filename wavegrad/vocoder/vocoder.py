@@ -12,7 +12,7 @@ from torch import Tensor
 
 from wavegrad.audio.mel_check import check_mel
 from wavegrad.checkpoint import Model, load_model, resolve_model, save_model
-from wavegrad.device import Precision, check_has_casts
+from wavegrad.device import Precision
 from wavegrad.diffusion import NoiseSchedule, Sampler, Variance, choose_sampler, linear_steps
 from wavegrad.diffusion.schedule import warn_of_terminal_level
 from wavegrad.errors import CheckpointError, ConfigError
@@ -251,7 +251,6 @@ class Vocoder(FrozenModel):
         chosen = self.find_schedule(schedule)
         walk = choose_sampler(sampler, variance, chosen.n_steps)
         steps = linear_steps(walk, chosen)
-        check_has_casts(precision)
         options = StreamOptions(precision, self._iterations(griffin_lim), lookahead_frames, pipeline_frames)
         warn_of_terminal_level(chosen)
         return stream(mel_chunks, self.network, self.mel_config, self.prior, steps, partial(item_seeds, seed), options)

@@ -33,8 +33,7 @@ class StreamMelConv(Operator):
 class StreamNetwork(Operator):
     """epsilon_theta without the layer that reads the mel: `WaveGrad.forward` in pieces.
 
-    Its operators are found by walking the modules of the network, whose weights they share, each with a memory of its
-    own.
+    Its operators are found by walking the modules of the network, each with a memory of its own. Forks share weights.
 
     Args:
         network: its weights must not change meanwhile.

@@ -1,13 +1,12 @@
 """Streaming forms of the layers that change the rate."""
 
-from itertools import groupby
-
 import torch
 import torch.nn.functional as F
 
 from wavegrad.inference.streaming.conv import StreamConv
 from wavegrad.inference.streaming.memory import Line, Signal, SignalOut
 from wavegrad.inference.streaming.window import Window
+from wavegrad.inference.upsampled_conv import phase_groups
 from wavegrad.network.conv import Conv, Resampling
 from wavegrad.network.dblock import Downsampling
 from wavegrad.pieces import Operator
@@ -86,6 +85,7 @@ class StreamUpsampledConv(Operator):
         self.lag = lag * factor + self.dilation
         self.reach = -(-self.dilation // factor)
         self.line = Line(2 * self.reach)
+        self.groups = phase_groups(factor, self.dilation)
 
     def push(self, x: Signal, window: Window) -> SignalOut:
         x = F.leaky_relu(x, self.slope)
@@ -94,19 +94,12 @@ class StreamUpsampledConv(Operator):
         products = self.line.push((x.flatten(0, 1) @ self.taps).unflatten(0, x.shape[:2])).chunk(3, dim=2)
         n_rows = x.shape[0] + self.reach  # the first of them `reach` before x; the last is not whole
         y = x.new_empty(n_rows, self.factor, x.shape[1], len(self.bias))
-        for (before, after), phases in groupby(range(self.factor), self._rows_read):
-            first, *others = phases
-            n = n_rows - after
-            left, middle, right = (
-                taps[self.reach + shift :][:n] for taps, shift in zip(products, (before, 0, after), strict=True)
-            )
-            y[:n, first : first + 1 + len(others)] = (left + middle).add_(right).add_(self.bias)[:, None]
+        for group in self.groups:
+            n, shifts = n_rows - group.right, (group.left, 0, group.right)
+            left, middle, right = (taps[self.reach + shift :][:n] for taps, shift in zip(products, shifts, strict=True))
+            y[:n, group.first : group.stop] = (left + middle).add_(right).add_(self.bias)[:, None]
         start = self.reach * self.factor - self.dilation
         return y.flatten(0, 1)[start : start + x.shape[0] * self.factor]
-
-    def _rows_read(self, phase: int) -> tuple[int, int]:
-        """Which values the outer taps of an output read, counted from its own."""
-        return (phase - self.dilation) // self.factor, (phase + self.dilation) // self.factor
 
 
 class StreamUpsampleThenConv(Operator):

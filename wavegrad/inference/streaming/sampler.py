@@ -25,7 +25,7 @@ class StreamSampler(Operator):
     """Mel frames in, y_0 out, as far as it is final.
 
     Args:
-        network: its weights are shared, and must not change meanwhile.
+        network: its weights must not change meanwhile.
         steps: of the sampler, from N down to 1.
         seeds: one for each item of the batch.
         pipeline_frames: None: each step takes what the step before has just made. A number: all steps are one batch,
