@@ -1,5 +1,4 @@
-"""The READMEs are true: their Python and their commands run, in order, as a reader with a clone would run them, and what
-they link to is there."""
+"""The READMEs are true: what they tell a reader with a clone to run runs, in order, and what they link to is there."""
 
 import os
 import re
@@ -47,11 +46,12 @@ def run_shell(block: Block, directory: Path) -> None:
     assert done.returncode == 0, f"line {block.line}: exit code {done.returncode}\n{done.stdout}"
 
 
-documents = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def each(documents: list[Path]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("document", documents, ids=lambda path: path.relative_to(ROOT).as_posix())
 
 
 @pytest.mark.timeout(600)
-@documents
+@each(DOCUMENTS)
 def test_everything_in_it_runs(document: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("samples", "recipes"):
         shutil.copytree(ROOT / name, tmp_path / name)
@@ -59,7 +59,7 @@ def test_everything_in_it_runs(document: Path, tmp_path: Path, monkeypatch: pyte
     run(blocks(document.read_text(encoding="utf-8")), tmp_path)
 
 
-@documents
+@each(DOCUMENTS)
 def test_no_block_escapes(document: Path) -> None:
     """A fence that is indented, or a language under another name, would not be run."""
     text = document.read_text(encoding="utf-8")
@@ -79,7 +79,7 @@ def sections(document: Path) -> set[str]:
 CARDS = sorted(ROOT.glob("wavegrad/pretrained/*/README.md"))
 
 
-@pytest.mark.parametrize("document", [*DOCUMENTS, *CARDS, ROOT / ".github" / "CONTRIBUTING.md"], ids=str)
+@each([*DOCUMENTS, *CARDS, ROOT / ".github" / "CONTRIBUTING.md"])
 def test_what_it_links_to_is_there(document: Path) -> None:
     for link in LINK.finditer(document.read_text(encoding="utf-8")):
         target = (document.parent / link["file"]).resolve() if link["file"] else document
