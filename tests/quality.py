@@ -1,7 +1,7 @@
-"""How good the shipped default model is, in a few seconds: what tests/test_quality.py guards.
+"""How good the shipped models are, in a few seconds: what tests/test_quality.py guards.
 
-`python -m tests.quality` measures it with several seeds and writes tests/quality.json; run it when another model is the
-default. The test itself uses the first seed. Nothing is random there but the rounding of the machine, so that
+`python -m tests.quality` measures them with several seeds and writes tests/quality.json; run it when the weights of one
+have changed. The test itself uses the first seed. Nothing is random there but the rounding of the machine, so that
 margins of MARGIN standard deviations over the seeds are generous.
 """
 
@@ -15,7 +15,7 @@ import torch
 
 from wavegrad import NoiseSchedule, Vocoder
 from wavegrad.audio import read_audio
-from wavegrad.checkpoint import load_config, resolve_model
+from wavegrad.checkpoint import load_config, shipped_models
 from wavegrad.evaluation import evaluate_clip, find_metrics
 
 ROOT = Path(__file__).parents[1]
@@ -29,9 +29,9 @@ MARGIN = 4
 KEYS = ("pesq_wb", "stoi", "log_mel_db")
 
 
-def weights_hash() -> str:
-    """Of the default model."""
-    return load_config(resolve_model()).weights.sha256
+def weights_hash(model: str) -> str:
+    """Of a shipped model."""
+    return load_config(shipped_models()[model]).weights.sha256
 
 
 def figures(
@@ -80,14 +80,16 @@ def _table(vocoder: Vocoder, griffin_lim: int | None) -> dict[str, dict[str, flo
     }
 
 
+def _record(model: str) -> dict[str, object]:
+    vocoder = Vocoder.from_pretrained(model)
+    return {"weights": weights_hash(model), "network": _table(vocoder, 0), "default": _table(vocoder, None)}
+
+
 def main() -> None:
     """Measure and write."""
     torch.set_num_threads(1)
-    vocoder = Vocoder.from_pretrained()
-    tables = {name: _table(vocoder, griffin_lim) for name, griffin_lim in (("network", 0), ("default", None))}
-    RECORD.write_text(
-        json.dumps({"command": "python -m tests.quality", "weights": weights_hash(), **tables}, indent=1) + "\n"
-    )
+    models = {model: _record(model) for model in shipped_models()}
+    RECORD.write_text(json.dumps({"command": "python -m tests.quality", "models": models}, indent=1) + "\n")
     print(RECORD.read_text(), file=sys.stderr)
 
 

@@ -1,4 +1,4 @@
-"""The quality gate: the shipped model is as good as it was, and what would spoil it is noticed.
+"""The quality gate: the shipped models are as good as they were, and what would spoil the default one is noticed.
 
 The floors stand in tests/quality.json, and tests/quality.py says how they were made and with which margins.
 """
@@ -10,8 +10,11 @@ import pytest
 
 from tests.quality import KEYS, RECORD, figures, shortfalls, weights_hash
 from wavegrad import Vocoder, WaveGrad, named_schedule
+from wavegrad.checkpoint import default_model, shipped_models
 
-FLOORS = json.loads(RECORD.read_text(encoding="utf-8"))
+RECORDED = json.loads(RECORD.read_text(encoding="utf-8"))
+MODELS = sorted(shipped_models())
+FLOORS = RECORDED["models"][default_model()]
 
 
 @pytest.fixture(scope="module")
@@ -19,18 +22,22 @@ def vocoder() -> Vocoder:
     return Vocoder.from_pretrained()
 
 
-def test_the_floors_are_those_of_the_default_model() -> None:
-    assert weights_hash() == FLOORS["weights"], (
-        f"another model is the default: {FLOORS['command']}, and look at the diff"
+def test_the_floors_are_those_of_the_shipped_models() -> None:
+    found = {model: weights_hash(model) for model in MODELS}
+    assert found == {model: record["weights"] for model, record in RECORDED["models"].items()}, (
+        f"other models ship: {RECORDED['command']}, and look at the diff"
     )
 
 
-def test_the_network_is_as_good_as_recorded(vocoder: Vocoder) -> None:
-    assert shortfalls(figures(vocoder), FLOORS["network"]) == []
+@pytest.mark.parametrize("model", MODELS)
+def test_the_network_is_as_good_as_recorded(model: str) -> None:
+    assert shortfalls(figures(Vocoder.from_pretrained(model)), RECORDED["models"][model]["network"]) == []
 
 
-def test_what_a_user_hears_is_as_good_as_recorded(vocoder: Vocoder) -> None:
-    assert shortfalls(figures(vocoder, griffin_lim=None), FLOORS["default"]) == []
+@pytest.mark.parametrize("model", MODELS)
+def test_what_a_user_hears_is_as_good_as_recorded(model: str) -> None:
+    found = figures(Vocoder.from_pretrained(model), griffin_lim=None)
+    assert shortfalls(found, RECORDED["models"][model]["default"]) == []
 
 
 def test_without_griffin_lim_what_a_user_hears_fails(vocoder: Vocoder) -> None:

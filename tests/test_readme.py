@@ -87,6 +87,16 @@ def test_what_it_links_to_is_there(document: Path) -> None:
         assert link["section"] is None or link["section"] in sections(target), f"{document.name}: {link[0]}"
 
 
+@each([*DOCUMENTS, *CARDS])
+def test_tables_have_a_header_and_whole_rows(document: Path) -> None:
+    text = re.sub(r"^```.*?^```$", "", document.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    for table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
+        rows = [re.split(r"(?<!\\)\|", row.strip().strip("|")) for row in table.splitlines()]
+        assert len(rows) > 2, table
+        assert all(re.fullmatch(r" *:?-+:? *", cell) for cell in rows[1]), table
+        assert {len(row) for row in rows} == {len(rows[0])}, table
+
+
 def test_the_front_page_leads_to_all_others() -> None:
     linked = {(ROOT / link["file"]).resolve() for link in LINK.finditer(README.read_text(encoding="utf-8"))}
     pages = {page if page.is_file() else page / "README.md" for page in linked}
