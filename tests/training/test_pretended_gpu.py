@@ -1,4 +1,4 @@
-"""Training on a GPU, on tensors that only pretend to be there: nothing is left on the CPU, and no value is looked at."""
+"""Training on a GPU, on tensors that only pretend to be there: nothing stays on the CPU, and no value is looked at."""
 
 import contextlib
 import subprocess

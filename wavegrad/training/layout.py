@@ -22,8 +22,10 @@ def run_channels_first(network: nn.Module) -> None:
 
 @contextlib.contextmanager
 def tuned_convolutions(on: bool) -> Iterator[None]:
-    """Context in which cuDNN times its kernels for each convolution that it has not met yet, and takes the fastest; else
-    a rule chooses them. That is a setting of the whole process, so it is put back."""
+    """Context in which cuDNN times its kernels for each convolution that it has not met yet, and takes the fastest.
+
+    Else a rule chooses them. It is a setting of the whole process, so it is put back.
+    """
     before, torch.backends.cudnn.benchmark = torch.backends.cudnn.benchmark, on
     try:
         yield

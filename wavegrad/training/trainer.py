@@ -254,8 +254,8 @@ def check_parts(recipe: Recipe, world: World) -> int:
 
 
 def choose_precision(name: Literal["auto", "float32", "bfloat16"], device: torch.device) -> Precision:
-    """ "auto" is bfloat16 on GPUs that have units for it (Ampere and later; the others only emulate it), else float32 (on
-    CPUs without bfloat16 units it is slower)."""
+    """ "auto" is bfloat16 on GPUs that have units for it (Ampere and later; others emulate it), else float32 (on CPUs
+    without bfloat16 units it is slower)."""
     if name != "auto":
         return name
     has_units = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
