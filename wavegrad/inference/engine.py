@@ -31,7 +31,7 @@ DTYPES: dict[Precision, torch.dtype] = {
 class EngineOptions:
     """What an engine may do, to be switched off for comparisons; the result is the same to rounding."""
 
-    n_graphs: int = 8
+    n_graphs: int = 16
     """CUDA graphs that are kept; 0 for none: every call is launched kernel by kernel."""
     fused: bool = True
     """Several operations in one: on a GPU what `choose_modulation` and `choose_rows` choose, on a CPU

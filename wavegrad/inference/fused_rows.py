@@ -1,8 +1,8 @@
 """What follows a convolution, in one pass over the memory of a GPU.
 
 PyTorch adds the bias of a convolution after it, in a pass of its own over the result; LeakyReLU, mask and sum are one
-more each, and the repeated values of `UpsampledConvolution` some eight. Counted, not measured: with a batch of several
-lengths in bfloat16, a step of Base then moves 0.59 GB for a second of audio instead of 0.86, convolutions included.
+more each, and the repeated values of `UpsampledConvolution` some eight. Counted, not measured, over the operations of a
+step of Base on a batch with masks in 16 bits: 0.72 GB for a second of audio instead of 1.01, convolutions included.
 """
 
 from collections.abc import Callable

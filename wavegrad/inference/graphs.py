@@ -20,8 +20,8 @@ from wavegrad.inference.memory import give_back_memory, is_of_memory
 
 Inputs = TypeVar("Inputs")
 """Tensors in tuples and dataclasses."""
-BUCKET_FRAMES = 64
-"""Lengths are rounded up to a multiple of this: at 80 frames a second, 0.8 s."""
+BUCKET_FRAMES = 32
+"""Lengths are rounded up to a multiple of this: at 80 frames a second, 0.4 s."""
 
 
 def bucket(n_frames: int) -> int:
