@@ -8,6 +8,7 @@ import torch
 
 os.environ["OMP_NUM_THREADS"] = "1"  # for the commands that tests start: a second busy thread beside xdist slows both
 torch.set_num_threads(1)
+torch.backends.cudnn.allow_tf32 = False  # tests that a GPU computes the same mean float32, not its leading 11 bits
 hypothesis.settings.register_profile("wavegrad", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile("wavegrad")
 

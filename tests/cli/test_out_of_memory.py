@@ -14,6 +14,8 @@ SHORTAGES = [
     pytest.param(RuntimeError(CPU_ALLOCATOR), id="CPU"),
     pytest.param(MemoryError(), id="Python"),
     pytest.param(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"), id="library"),
+    pytest.param(RuntimeError("CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling cublasCreate"), id="handle"),
+    pytest.param(RuntimeError("GET was unable to find an engine to execute this computation"), id="workspace"),
 ]
 
 

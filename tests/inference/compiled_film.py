@@ -1,4 +1,4 @@
-"""A script: compiles the kernel for an H200 without one, by way of a driver that only names its target."""
+"""A script: compiles the kernels for an H200 without one, by way of a driver that only names its target."""
 
 from dataclasses import replace
 from typing import Any
@@ -9,6 +9,7 @@ from triton.backends.compiler import GPUTarget
 
 from wavegrad.inference.ends import Ends
 from wavegrad.inference.fused_film import FusedModulation
+from wavegrad.inference.fused_rows import FusedRows
 
 
 class NamesATarget:
@@ -58,7 +59,28 @@ def main() -> None:
             assert ptx.count("st.global.v4.b32") == 16 * dtype.itemsize // 16
             assert (ptx.count("ld.global.b") > 0) == (ends.mask is not None)
     assert set(only_compiles.grids) == {(4, 4)}
+    compile_rows()
     print("compiled")
+
+
+def compile_rows() -> None:
+    """With every set of arguments that are None."""
+    rows = FusedRows.load()
+    kernels = finish, add_taps = OnlyCompiles(rows.finish_rows), OnlyCompiles(rows.add_taps)
+    rows = replace(rows, finish_rows=finish, add_taps=add_taps)
+    for dtype in (torch.float32, torch.bfloat16, torch.float16):
+        y, low, mask = (torch.zeros(2, *size, dtype=dtype) for size in ((50, 512), (10, 512), (50, 1)))
+        for ends in (Ends(mask), Ends()):
+            for added in (None, y.clone(), low):
+                rows.finish_(y, torch.zeros(512, dtype=dtype), 0.2, ends, added)
+        rows.phases(low.unflatten(2, (-1, 1)).expand(-1, -1, -1, 3).mT.reshape(2, 10, 3, -1), 5, 1)
+    assert len(finish.compiled) == 18
+    for compiled in (made for kernel in kernels for made in kernel.compiled):
+        assert ".target sm_90" in compiled.asm["ptx"]
+        assert "st.global.v4.b32" in compiled.asm["ptx"]
+        wide = [line for line in compiled.asm["ttir"].splitlines() if "tt.addptr" in line and "32x128" in line]
+        assert len(wide) >= 2
+        assert all("xi64>" in line for line in wide)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A script: Triton's interpreter runs the kernel on a CPU, beside PyTorch. Set TRITON_INTERPRET before it starts."""
+"""A script: Triton's interpreter runs the kernels on a CPU, beside PyTorch. Set TRITON_INTERPRET before it starts."""
 
 import itertools
 from dataclasses import replace
@@ -9,8 +9,12 @@ from tests.inference.conftest import random_network
 from wavegrad.inference.ends import Ends
 from wavegrad.inference.film import modulated
 from wavegrad.inference.fused_film import FusedModulation, check_modulation, choose_modulation
+from wavegrad.inference.fused_rows import FusedRows, check_rows, choose_rows
+from wavegrad.inference.layers import Convolution
 from wavegrad.inference.prepared import PreparedNetwork
+from wavegrad.inference.upsampled_conv import sum_phases
 from wavegrad.network import network_preset
+from wavegrad.network.conv import Conv
 
 SHAPES = ((1, 1, 1), (2, 31, 127), (1, 33, 129), (3, 32, 128), (2, 70, 260))
 """Around the borders of blocks of 32 positions and 128 channels."""
@@ -47,6 +51,32 @@ def compare_roundings() -> None:
     assert torch.equal(FusedModulation.load()(x, film, 0.2, Ends()).float(), truncated)
 
 
+def compare_rows() -> None:
+    """Every way the kernels are called: float32 to 1e-6, around the borders of blocks and for all factors and dilations
+    of networks."""
+    rows, generator = FusedRows.load(), torch.Generator().manual_seed(3)
+    for factor, dilation, n_channels in itertools.product((2, 3, 5, 7), (1, 2, 8), (1, 130)):
+        taps = torch.randn(2, 9, 3, n_channels, generator=generator)
+        torch.testing.assert_close(
+            rows.phases(taps, factor, dilation), sum_phases(taps, factor, dilation), rtol=0, atol=1e-6
+        )
+    for dtype in (torch.float32, torch.bfloat16, torch.float16):
+        check_rows(rows, torch.device("cpu"), dtype)
+        assert choose_rows(torch.device("cpu"), dtype) == rows
+    x, h, low = (torch.randn(2, n, c, generator=generator) for n, c in ((21, 4), (21, 6), (7, 6)))
+    ends = Ends.at_rate(torch.tensor([7, 3]), 7, 3, torch.float32)
+    for dilation in (1, 4):
+        conv = Conv(4, 6, 3, dilation)
+        fused, plain = rows.fusion.convolution(conv, torch.float32), Convolution.prepare(conv, torch.float32)
+        for found, expected in (
+            (fused(x), plain(x)),
+            (fused.activated(x, 0.2, ends), plain.activated(x, 0.2, ends)),
+            (fused.add_to_(h.clone(), x, ends), plain.add_to_(h.clone(), x, ends)),
+            (fused.with_repeated(x, low), plain.with_repeated(x, low)),
+        ):
+            torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+
+
 def compare_networks() -> None:
     """A whole step of the smallest network, items of two lengths."""
     network = random_network(replace(network_preset("tiny"), mel_mean=-5.0))
@@ -54,8 +84,8 @@ def compare_networks() -> None:
     mel = torch.randn(2, network.config.n_mels, 2, generator=generator) - 5
     y = torch.randn(2, 2 * network.config.hop_length, generator=generator)
     results = []
-    for modulate in (FusedModulation.load(), modulated):
-        prepared = PreparedNetwork.prepare(network, torch.float32, modulate)
+    for modulate, fusion in ((FusedModulation.load(), FusedRows.load().fusion), (modulated, None)):
+        prepared = PreparedNetwork.prepare(network, torch.float32, modulate, fusion)
         condition = prepared.condition(mel, prepared.ends([2, 1], 2))
         with torch.inference_mode():
             results.append(prepared.step(y, condition, prepared.levels(torch.tensor([0.7]))))
@@ -65,5 +95,6 @@ def compare_networks() -> None:
 if __name__ == "__main__":
     compare_shapes()
     compare_roundings()
+    compare_rows()
     compare_networks()
     print("the same")

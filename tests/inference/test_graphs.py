@@ -1,8 +1,11 @@
 """Recorded functions: the same numbers from fixed memory, and no more of them than allowed."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -21,7 +24,7 @@ from wavegrad.diffusion import (
 )
 from wavegrad.diffusion.samplers.walk import Walk
 from wavegrad.inference import Engine, EngineOptions
-from wavegrad.inference.graphs import BUCKET_FRAMES, GraphCache, Recorder, bucket
+from wavegrad.inference.graphs import BUCKET_FRAMES, CudaRecorder, GraphCache, Recorder, bucket
 from wavegrad.inference.loop import MAX_CALLS, noise_indices, sample_at_once
 from wavegrad.network import WaveGrad
 
@@ -170,6 +173,113 @@ def test_a_lack_of_memory_gives_up_all_recordings() -> None:
         cache.run("large", too_large, x)
     assert not cache.recorded
     assert torch.equal(cache.run("double", lambda x: 2 * x, x), 2 * x)
+
+
+def test_recordings_make_room_for_one_that_lacks_memory() -> None:
+    """What they hold is not given to others, so that a smaller batch was made where the whole one fits."""
+    cache = GraphCache(4, ByHand())
+    x = torch.ones(2)
+    cache.run("double", lambda x: 2 * x, x)
+
+    def large(x: Tensor) -> Tensor:
+        if "double" in cache.recorded:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return 3 * x
+
+    assert torch.equal(cache.run("large", large, x), 3 * x)
+    assert list(cache.recorded) == ["large"]
+
+
+def test_what_cannot_be_recorded_is_called() -> None:
+    """Another thread may have waited for the whole device, which breaks a capture; the next call may find it idle."""
+    recorder = ByHand()
+    cache, x = GraphCache(4, recorder), torch.ones(2)
+    with patch.object(recorder, "record", side_effect=RuntimeError("CUDA error: operation failed due to a previous")):
+        assert torch.equal(cache.run("double", lambda x: 2 * x, x), 2 * x)
+    assert not cache.recorded
+    assert torch.equal(cache.run("double", lambda x: 2 * x, x), 2 * x)
+    assert list(cache.recorded) == ["double"]
+
+    def wrong(x: Tensor) -> Tensor:
+        raise RuntimeError("its own")
+
+    with pytest.raises(RuntimeError, match="its own"):
+        cache.run("wrong", wrong, x)
+
+
+@pytest.fixture
+def calls() -> Iterator[list[tuple[object, ...]]]:
+    """What a `CudaRecorder` asks of PyTorch, instead of a device; the ends of captures raise, as they do in 2.11."""
+    made: list[tuple[object, ...]] = []
+
+    @contextlib.contextmanager
+    def graph(graph: object, pool: object, stream: object, mode: str) -> Iterator[None]:
+        made.append(("begin", pool, mode))
+        try:
+            yield
+        finally:
+            if ("broken",) in made:
+                raise torch.AcceleratorError("CUDA error: operation failed due to a previous error during capture")
+
+    def end(*arguments: object) -> None:
+        made.append(("end", *arguments))
+        if ("broken",) not in made:
+            raise RuntimeError("not currently recording to mempool_id")
+
+    with (
+        patch("torch.cuda.CUDAGraph", lambda: SimpleNamespace(replay=lambda: made.append(("replay",)))),
+        patch("torch.cuda.graph", graph),
+        patch("torch._C._cuda_endAllocateToPool", end, create=True),
+        patch("torch._C._cuda_releasePool", lambda *arguments: made.append(("release", *arguments)), create=True),
+    ):
+        yield made
+
+
+def cuda_recorder() -> CudaRecorder:
+    recorder = object.__new__(CudaRecorder)
+    object.__setattr__(recorder, "stream", SimpleNamespace(device=torch.device("cuda", 1)))
+    object.__setattr__(recorder, "pool", (0, 7))
+    return recorder
+
+
+def test_one_capture_at_a_time(calls: list[tuple[object, ...]]) -> None:
+    """In the whole process; what comes before it may be several."""
+    locked = []
+
+    def run() -> Tensor:
+        locked.append(CudaRecorder.capturing.locked())
+        return torch.ones(1)
+
+    replay = cuda_recorder().record(run)
+    assert locked == [False, False, True]
+    assert not CudaRecorder.capturing.locked()
+    assert torch.equal(replay(), torch.ones(1))
+    assert calls == [("begin", (0, 7), "thread_local"), ("replay",)]
+
+
+def test_a_broken_capture_is_cleared_away(calls: list[tuple[object, ...]]) -> None:
+    """Its allocator is told, on the device of the stream; one that had ended is left alone."""
+
+    def breaks() -> Tensor:
+        if calls:
+            calls.append(("broken",))
+            raise torch.AcceleratorError("CUDA error: operation failed due to a previous error during capture")
+        return torch.ones(1)
+
+    with pytest.raises(RuntimeError, match="previous error"):
+        cuda_recorder().record(breaks)
+    assert calls[2:] == [("end", 1, (0, 7)), ("release", 1, (0, 7))]
+    calls.clear()
+
+    def too_large() -> Tensor:
+        if calls:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return torch.ones(1)
+
+    with pytest.raises(torch.OutOfMemoryError):
+        cuda_recorder().record(too_large)
+    assert calls[1:] == [("end", 1, (0, 7))]
+    assert not CudaRecorder.capturing.locked()
 
 
 def test_buckets() -> None:

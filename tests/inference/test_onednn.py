@@ -11,7 +11,8 @@ from wavegrad.inference.ends import Ends
 from wavegrad.inference.engine import Engine, EngineOptions
 from wavegrad.inference.film import PreparedFiLM
 from wavegrad.inference.layers import Convolution, convolution_of
-from wavegrad.inference.onednn import OneDnnConvolution, is_for_onednn
+from wavegrad.inference.onednn import OneDnnConvolution, is_for_onednn, onednn_convolution
+from wavegrad.inference.rows import Fusion
 from wavegrad.network import WaveGrad
 from wavegrad.network.conv import Conv
 from wavegrad.network.dblock import DBlock
@@ -20,6 +21,7 @@ from wavegrad.network.ublock import UBlock
 
 GEOMETRIES = [(3, 1, 1), (3, 8, 1), (5, 1, 1), (4, 1, 2), (7, 1, 5)]
 """Kernel, dilation, stride."""
+FUSION = Fusion(onednn_convolution)
 onednn = pytest.mark.skipif(not is_for_onednn(torch.zeros(1), torch.float32), reason="no oneDNN for this processor")
 
 
@@ -38,10 +40,10 @@ def test_a_convolution_and_what_follows(kernel, dilation, stride, n_time):
     rows, expected = x.mT.contiguous(), conv(x)
     assert_same(layer(rows), expected)
     assert_same(layer(rows, bias=conv.bias + 2), expected + 2)
-    assert_same(layer.activated(rows, 0.3), F.leaky_relu(expected, 0.3))
+    assert_same(layer.activated(rows, 0.3, Ends()), F.leaky_relu(expected, 0.3))
     h = randn(2, 4, expected.shape[2], dtype=torch.float32).mT.contiguous()
     before = h.clone()
-    assert layer.add_to_(h, rows) is h
+    assert layer.add_to_(h, rows, Ends()) is h
     assert_same(h, before.mT + expected)
     assert torch.equal(rows.mT, x), "the input is left as it is"
 
@@ -54,7 +56,7 @@ def test_bfloat16(n_time):
     layer = OneDnnConvolution.prepare(conv, torch.bfloat16)
     x, h = randn(1, 128, n_time, dtype=torch.float32), randn(1, 64, n_time, dtype=torch.float32)
     rows, expected = x.mT.contiguous().bfloat16(), conv(x)
-    found = layer(rows), layer.activated(rows, 0.2), layer.add_to_(h.mT.contiguous().bfloat16(), rows)
+    found = layer(rows), layer.activated(rows, 0.2, Ends()), layer.add_to_(h.mT.contiguous().bfloat16(), rows, Ends())
     for y, exact in zip(found, (expected, F.leaky_relu(expected, 0.2), h + expected), strict=True):
         assert y.dtype == torch.bfloat16
         assert (y.float().mT - exact).norm() / exact.norm() < 0.02
@@ -68,9 +70,9 @@ def test_blocks(factor):
     ublock = drawn(UBlock(4, 6, factor, (1, 2, 4, 8), "nearest", 0.2), torch.float32)
     film = drawn(FiLM(4, 6, 6, 5000.0, 0.2), torch.float32)
     down, up, prepared = (
-        PreparedDBlock.prepare(dblock, torch.float32, fused=True),
-        PreparedUBlock.prepare(ublock, torch.float32, fused=True),
-        PreparedFiLM.prepare(film, torch.float32, fused=True),
+        PreparedDBlock.prepare(dblock, torch.float32, FUSION),
+        PreparedUBlock.prepare(ublock, torch.float32, fusion=FUSION),
+        PreparedFiLM.prepare(film, torch.float32, FUSION),
     )
     for layer in (*down.convs, *up.convs, prepared.input, prepared.output):
         assert isinstance(layer, OneDnnConvolution)
@@ -90,13 +92,13 @@ def test_blocks(factor):
 def test_weights_are_copied_and_other_precisions_are_left_to_pytorch():
     conv = conv_of(3, 1, 1)
     rows = randn(1, 9, 3, dtype=torch.float32)
-    layer = convolution_of(conv, torch.float32, fused=True)
+    layer = convolution_of(conv, torch.float32, FUSION)
     before = layer(rows)
     for parameter in conv.parameters():
         parameter.zero_()
     assert torch.equal(layer(rows), before)
     for dtype in (torch.float64, torch.float16):
-        assert isinstance(convolution_of(conv, dtype, fused=True), Convolution)
+        assert isinstance(convolution_of(conv, dtype, FUSION), Convolution)
     assert isinstance(convolution_of(conv, torch.float32), Convolution)
 
 

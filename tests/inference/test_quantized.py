@@ -16,6 +16,7 @@ from wavegrad.audio.prior import PriorConfig
 from wavegrad.errors import ConfigError
 from wavegrad.evaluation.pesq_wb import pesq_wb
 from wavegrad.inference import Engine
+from wavegrad.inference.ends import Ends
 from wavegrad.inference.layers import convolution_of, linear_of
 from wavegrad.inference.quantized import Codes, QuantizedConvolution, QuantizedLinear, Weights, check_int8, has_int8
 from wavegrad.inference.upsampled_conv import UpsampledConvolution
@@ -90,8 +91,8 @@ def test_convolution_of_codes(n_time: int, kernel: int, dilation: int, stride: i
         torch.testing.assert_close(found.mT.double(), expected, rtol=0, atol=2e-5 * expected.abs().max().item())
         if given is None:
             h = rows(*found.shape, seed=1)
-            before, alone = h.clone(), layer.activated(x, 0.2)
-            assert layer.add_to_(h, x) is h
+            before, alone = h.clone(), layer.activated(x, 0.2, Ends())
+            assert layer.add_to_(h, x, Ends()) is h
             torch.testing.assert_close(h, before + found, rtol=1e-5, atol=1e-5)
             assert torch.equal(alone, F.leaky_relu(found, 0.2))
 

@@ -18,8 +18,9 @@ def benchmark_train(
     options: Annotated[
         str | None,
         typer.Option(
-            help="Keys of [run] to switch, with commas: precision, channels_last, fused_film, fused_optimizer, "
-            "whole_mels, compile, corpus_on_device, prefetch; left out: those that may matter on this device."
+            help="Keys of [run] to switch, with commas: precision, channels_last, tune_convolutions, fused_film, "
+            "fused_optimizer, whole_mels, compile, corpus_on_device, prefetch; left out: those that may matter on this "
+            "device."
         ),
     ] = None,
     runs: Annotated[int, typer.Option(help="Measured runs of each set of options, after one to warm up.", min=1)] = 5,

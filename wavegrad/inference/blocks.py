@@ -10,7 +10,7 @@ from wavegrad.inference.ends import Ends
 from wavegrad.inference.film import Film, Modulate, modulated
 from wavegrad.inference.layers import Linear, activated, bias_of, convolution_of, linear_of
 from wavegrad.inference.quantized import QuantizedLinear
-from wavegrad.inference.rows import Rows, RowsConvolution, RowsOut
+from wavegrad.inference.rows import Fusion, Rows, RowsConvolution, RowsOut
 from wavegrad.inference.upsampled_conv import UpsampledConvolution
 from wavegrad.network.conv import Conv, Resampling, downsample, upsample
 from wavegrad.network.dblock import DBlock, Downsampling
@@ -44,16 +44,16 @@ class PreparedUBlock:
 
     @classmethod
     def prepare(
-        cls, block: UBlock, dtype: torch.dtype, modulate: Modulate = modulated, fused: bool = False
+        cls, block: UBlock, dtype: torch.dtype, modulate: Modulate = modulated, fusion: Fusion | None = None
     ) -> "PreparedUBlock":
-        """From a block of the network; `fused` as in `convolution_of`."""
+        """From a block of the network; `fusion` as in `convolution_of`."""
         first, *others = _convs(block.convs)
-        conv_2, conv_3, conv_4 = (convolution_of(conv, dtype, fused) for conv in others)
+        conv_2, conv_3, conv_4 = (convolution_of(conv, dtype, fusion) for conv in others)
         return cls(
             _pointwise(block.residual, dtype),
-            UpsampledConvolution.prepare(first, block.factor, block.mode, dtype)
+            UpsampledConvolution.prepare(first, block.factor, block.mode, dtype, fusion)
             if block.factor > 1
-            else convolution_of(first, dtype, fused),
+            else convolution_of(first, dtype, fusion),
             (conv_2, conv_3, conv_4),
             block.factor,
             block.mode,
@@ -70,16 +70,14 @@ class PreparedUBlock:
     def finish(self, started: Started, film: Film, ends: Ends) -> RowsOut:
         """The rest, from what `start` gave; the result is zero beyond the ends."""
         conv_2, conv_3, conv_4 = self.convs
-        h = conv_2(self.modulate(started.h, film, self.slope, ends))
-        self._add_upsampled_(h, started.residual)
-        u = conv_3(self.modulate(h, film, self.slope, ends))
-        return ends.clear_(conv_4.add_to_(h, self.modulate(u, film, self.slope, ends)))
-
-    def _add_upsampled_(self, h: RowsOut, residual: Rows) -> None:
+        modulated_h = self.modulate(started.h, film, self.slope, ends)
         if self.mode == "nearest":
-            h.unflatten(1, (-1, self.factor)).add_(residual[:, :, None])
+            h = conv_2.with_repeated(modulated_h, started.residual)
         else:
-            h.add_(upsample(residual.transpose(1, 2), self.factor, self.mode).transpose(1, 2))
+            h = conv_2(modulated_h)
+            h.add_(upsample(started.residual.transpose(1, 2), self.factor, self.mode).transpose(1, 2))
+        u = conv_3(self.modulate(h, film, self.slope, ends))
+        return conv_4.add_to_(h, self.modulate(u, film, self.slope, ends), ends)
 
 
 @dataclass(frozen=True)
@@ -93,9 +91,9 @@ class PreparedDBlock:
     slope: float
 
     @classmethod
-    def prepare(cls, block: DBlock, dtype: torch.dtype, fused: bool = False) -> "PreparedDBlock":
-        """From a block of the network; `fused` as in `convolution_of`."""
-        convs = tuple(convolution_of(conv, dtype, fused) for conv in _convs(block.convs))
+    def prepare(cls, block: DBlock, dtype: torch.dtype, fusion: Fusion | None = None) -> "PreparedDBlock":
+        """From a block of the network; `fusion` as in `convolution_of`."""
+        convs = tuple(convolution_of(conv, dtype, fusion) for conv in _convs(block.convs))
         return cls(_pointwise(block.residual, dtype), convs, block.factor, block.mode, block.slope)
 
     def __call__(self, x: Rows, ends_out: Ends) -> RowsOut:
@@ -103,8 +101,8 @@ class PreparedDBlock:
         low = self._downsampled(x)
         h = activated(x if self.mode == "strided" else low, self.slope)
         for conv in self.convs[:-1]:
-            h = ends_out.clear_(conv.activated(h, self.slope))
-        return ends_out.clear_(self.convs[-1].add_to_(self.residual(low), h))
+            h = conv.activated(h, self.slope, ends_out)
+        return self.convs[-1].add_to_(self.residual(low), h, ends_out)
 
     def _downsampled(self, x: Rows) -> RowsOut:
         if self.factor == 1:

@@ -10,9 +10,12 @@ from wavegrad.device import Precision
 from wavegrad.errors import ConfigError
 from wavegrad.inference.film import OneLevel, modulated
 from wavegrad.inference.fused_film import choose_modulation
+from wavegrad.inference.fused_rows import choose_rows
 from wavegrad.inference.graphs import CudaRecorder, GraphCache, bucket
+from wavegrad.inference.onednn import onednn_convolution
 from wavegrad.inference.prepared import Condition, PreparedNetwork
 from wavegrad.inference.quantized import check_int8
+from wavegrad.inference.rows import Fusion
 from wavegrad.network import WaveGrad
 from wavegrad.shapes import Mel, NoiseLevel, PredictNoise, Waveform
 
@@ -28,10 +31,11 @@ DTYPES: dict[Precision, torch.dtype] = {
 class EngineOptions:
     """What an engine may do, to be switched off for comparisons; the result is the same to rounding."""
 
-    n_graphs: int = 8
+    n_graphs: int = 16
     """CUDA graphs that are kept; 0 for none: every call is launched kernel by kernel."""
     fused: bool = True
-    """Several operations in one: on a GPU what `choose_modulation` chooses, on a CPU `OneDnnConvolution`."""
+    """Several operations in one: on a GPU what `choose_modulation` and `choose_rows` choose, on a CPU
+    `OneDnnConvolution`."""
 
     def __post_init__(self) -> None:
         if self.n_graphs < 0:
@@ -45,7 +49,8 @@ class Engine:
     What changes and why the result does not: `UpsampledConvolution` (products before the upsampling), `PreparedFiLM`
     (the noise level as a bias), `PreparedDBlock` (1x1 after the downsampling), `Condition` (the mel's part, once). Each
     has its equality test. On a GPU whole walks (`sample_at_once`) or single calls are replayed from CUDA graphs, and
-    what FiLM does to a feature is one kernel where that works (`fused_film`).
+    what FiLM does to a feature, or what follows a convolution, is one kernel where that works (`fused_film`,
+    `fused_rows`).
     """
 
     network: PreparedNetwork
@@ -76,10 +81,12 @@ class Engine:
         double = weight.dtype == torch.float64 and precision == "float32"
         dtype = torch.float64 if double else DTYPES[precision]
         if not weight.is_cuda:
-            return cls(PreparedNetwork.prepare(network, dtype, fused=options.fused))
+            fusion = Fusion(onednn_convolution) if options.fused else None
+            return cls(PreparedNetwork.prepare(network, dtype, fusion=fusion))
         modulate = choose_modulation(weight.device, dtype) if options.fused else modulated
+        rows = None if modulate is modulated else choose_rows(weight.device, dtype)  # else it was said why not
         graphs = GraphCache(options.n_graphs, CudaRecorder.on(weight.device)) if options.n_graphs else None
-        return cls(PreparedNetwork.prepare(network, dtype, modulate), graphs)
+        return cls(PreparedNetwork.prepare(network, dtype, modulate, None if rows is None else rows.fusion), graphs)
 
     def bind(self, mel: Mel, frames: Sequence[int] | None = None) -> PredictNoise:
         """epsilon_theta(y, noise_level) for a mel.

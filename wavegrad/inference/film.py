@@ -9,7 +9,7 @@ from torch import Tensor
 
 from wavegrad.inference.ends import Ends
 from wavegrad.inference.layers import activate_, convolution_of, float_of
-from wavegrad.inference.rows import Rows, RowsConvolution
+from wavegrad.inference.rows import Fusion, Rows, RowsConvolution
 from wavegrad.network.film import FiLM
 from wavegrad.network.noise_embedding import NoiseEmbedding
 
@@ -47,14 +47,14 @@ class PreparedFiLM:
     """Of scale and shift."""
 
     @classmethod
-    def prepare(cls, film: FiLM, dtype: torch.dtype, fused: bool = False) -> "PreparedFiLM":
-        """From a layer of the network; `fused` as in `convolution_of`."""
+    def prepare(cls, film: FiLM, dtype: torch.dtype, fusion: Fusion | None = None) -> "PreparedFiLM":
+        """From a layer of the network; `fusion` as in `convolution_of`."""
         output = film.output
         assert output.bias is not None
         taps = output.weight.detach().permute(2, 0, 1).clone()
         return cls(
-            convolution_of(film.input, dtype, fused),
-            convolution_of(output, dtype, fused),
+            convolution_of(film.input, dtype, fusion),
+            convolution_of(output, dtype, fusion),
             taps,
             output.bias.detach().clone(),
             film.embedding,
@@ -70,7 +70,7 @@ class PreparedFiLM:
 
     def __call__(self, x: Rows, level: LevelBias, ends: Ends) -> Film:
         """Scale and shift; `x` is zero beyond the ends."""
-        out = self.output(ends.clear_(self.input.activated(x, self.slope)), level.inside)
+        out = self.output(self.input.activated(x, self.slope, ends), level.inside)
         out[:, 0] -= level.first
         ends.subtract_at_last_(out, level.last)
         return out

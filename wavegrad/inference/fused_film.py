@@ -9,7 +9,7 @@ second of audio: counted, not measured.
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -19,6 +19,7 @@ from wavegrad.inference.rows import Rows
 
 FUSIBLE = (torch.float32, torch.bfloat16, torch.float16)
 """The kernel computes in float32."""
+Kernel = TypeVar("Kernel")
 
 
 class KernelWarning(UserWarning):
@@ -66,17 +67,22 @@ def choose_modulation(
     Warns:
         KernelWarning: Triton is there, and the kernel does not work (it needs a C compiler, for one).
     """
+    return seen_to_work(load, lambda fused: check_modulation(fused, device, dtype), dtype) or modulated
+
+
+def seen_to_work(load: Callable[[], Kernel], check: Callable[[Kernel], None], dtype: torch.dtype) -> Kernel | None:
+    """What `load` gives if `check` does not raise; else None, with a KernelWarning where there is Triton."""
     if dtype not in FUSIBLE:
-        return modulated
+        return None
     try:
         fused = load()
-        check_modulation(fused, device, dtype)
+        check(fused)
     except ImportError:
-        return modulated
+        return None
     except Exception as error:  # whatever it is, there is another way
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        warnings.warn(f"the fused FiLM kernel cannot be used, PyTorch's are instead: {reason}", KernelWarning, 2)
-        return modulated
+        warnings.warn(f"the fused kernels cannot be used, PyTorch's are instead: {reason}", KernelWarning, 3)
+        return None
     return fused
 
 

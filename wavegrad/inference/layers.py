@@ -8,9 +8,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from wavegrad.inference.ends import Ends
-from wavegrad.inference.onednn import OneDnnConvolution, is_for_onednn
 from wavegrad.inference.quantized import QuantizedConvolution, QuantizedLinear, is_wide
-from wavegrad.inference.rows import Rows, RowsConvolution, RowsOut, picture, rows_of
+from wavegrad.inference.rows import Fusion, Rows, RowsConvolution, RowsOut, picture, rows_of
 from wavegrad.network.conv import Conv
 
 
@@ -50,10 +49,17 @@ class Convolution(RowsConvolution):
         return cls(weight, bias_of(conv).to(dtype, copy=True), int(conv.padding[0]), conv.dilation[0], conv.stride[0])
 
     def __call__(self, x: Rows, bias: Tensor | None = None) -> RowsOut:
+        return self._convolved(x, self.bias if bias is None else bias)
+
+    def products(self, x: Rows) -> RowsOut:
+        """Without a bias."""
+        return self._convolved(x, None)
+
+    def _convolved(self, x: Rows, bias: Tensor | None) -> RowsOut:
         y = F.conv2d(
             picture(x),
             self.weight,
-            self.bias if bias is None else bias,
+            bias,
             stride=(1, self.stride),
             padding=(0, self.padding),
             dilation=(1, self.dilation),
@@ -68,13 +74,12 @@ def linear_of(weight: Tensor, bias: Tensor, dtype: torch.dtype) -> Linear | Quan
     return Linear.prepare(weight, bias, float_of(dtype))
 
 
-def convolution_of(conv: Conv, dtype: torch.dtype, fused: bool = False) -> RowsConvolution:
-    """A convolution in `dtype`, as `linear_of`; `fused`: one with what follows it, where there is such a one."""
+def convolution_of(conv: Conv, dtype: torch.dtype, fusion: Fusion | None = None) -> RowsConvolution:
+    """A convolution in `dtype`, as `linear_of`; with what follows it, where `fusion` has such a one."""
     if dtype == torch.int8 and is_wide(conv.weight):
         return QuantizedConvolution.prepare(conv)
-    if fused and is_for_onednn(conv.weight, float_of(dtype)):
-        return OneDnnConvolution.prepare(conv, float_of(dtype))
-    return Convolution.prepare(conv, float_of(dtype))
+    fused = None if fusion is None else fusion.convolution(conv, float_of(dtype))
+    return fused or Convolution.prepare(conv, float_of(dtype))
 
 
 def float_of(dtype: torch.dtype) -> torch.dtype:

@@ -68,8 +68,12 @@ def keep_freed_memory() -> None:
 
 
 def is_of_memory(error: BaseException) -> bool:
-    """Whether there was not enough memory: PyTorch's CPU allocator and CUDA's libraries raise plain RuntimeErrors."""
+    """Whether there was not enough memory: PyTorch's CPU allocator and CUDA's libraries raise plain RuntimeErrors.
+
+    cuBLAS is "not initialized" where it lacks the memory for that, and cuDNN has no "engine" left when every way to
+    convolve has asked for more memory than there was.
+    """
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    said = ("allocate memory", "out of memory", "ALLOC_FAILED")
+    said = ("allocate memory", "out of memory", "ALLOC_FAILED", "CUBLAS_STATUS_NOT_INITIALIZED", "to find an engine")
     return isinstance(error, RuntimeError) and any(words in str(error) for words in said)

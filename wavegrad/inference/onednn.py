@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from wavegrad.inference.ends import Ends
 from wavegrad.inference.rows import Rows, RowsConvolution, RowsOut, picture, rows_of
 from wavegrad.network.conv import Conv
 
@@ -44,15 +45,15 @@ class OneDnnConvolution(RowsConvolution):
     def __call__(self, x: Rows, bias: Tensor | None = None) -> RowsOut:
         return self._run(x, self.bias if bias is None else bias, "none", [])
 
-    def activated(self, x: Rows, slope: float) -> RowsOut:
-        return self._run(x, self.bias, "leaky_relu", [slope])
+    def activated(self, x: Rows, slope: float, ends: Ends) -> RowsOut:
+        return ends.clear_(self._run(x, self.bias, "leaky_relu", [slope]))
 
-    def add_to_(self, h: RowsOut, x: Rows) -> RowsOut:
+    def add_to_(self, h: RowsOut, x: Rows, ends: Ends) -> RowsOut:
         geometry = _image(self.padding, self.stride, self.dilation)
         torch.ops.mkldnn._convolution_pointwise_.binary(
             picture(h), picture(x), self.weight, self.bias, *geometry, 1, "add", 1.0, None, [], None
         )
-        return h
+        return ends.clear_(h)
 
     def _run(self, x: Rows, bias: Tensor, what_follows: str, scalars: list[float]) -> RowsOut:
         geometry = _image(self.padding, self.stride, self.dilation)
@@ -60,6 +61,11 @@ class OneDnnConvolution(RowsConvolution):
             picture(x), self.weight, bias, *geometry, 1, what_follows, scalars, ""
         )
         return rows_of(y)
+
+
+def onednn_convolution(conv: Conv, dtype: torch.dtype) -> OneDnnConvolution | None:
+    """Of a layer of the network, where it can be used."""
+    return OneDnnConvolution.prepare(conv, dtype) if is_for_onednn(conv.weight, dtype) else None
 
 
 def is_for_onednn(weight: Tensor, dtype: torch.dtype) -> bool:

@@ -11,7 +11,7 @@ from wavegrad.inference.blocks import PreparedDBlock, PreparedUBlock, Started
 from wavegrad.inference.ends import Ends
 from wavegrad.inference.film import Film, LevelBias, Modulate, OneLevel, PreparedFiLM, modulated
 from wavegrad.inference.layers import Convolution, float_of
-from wavegrad.inference.rows import RowsOut
+from wavegrad.inference.rows import Fusion, RowsOut
 from wavegrad.network import WaveGrad, WaveGradConfig
 from wavegrad.network.dblock import DBlock
 from wavegrad.network.film import FiLM
@@ -49,27 +49,27 @@ class PreparedNetwork:
 
     @classmethod
     def prepare(
-        cls, network: WaveGrad, dtype: torch.dtype, modulate: Modulate = modulated, fused: bool = False
+        cls, network: WaveGrad, dtype: torch.dtype, modulate: Modulate = modulated, fusion: Fusion | None = None
     ) -> "PreparedNetwork":
         """Lay out the weights of a network; they are copied.
 
         Args:
             dtype: of the products; torch.int8 leaves the outer convolutions in float32.
             modulate: what FiLM does to a feature.
-            fused: whether convolutions do what follows them, where there are such (`OneDnnConvolution`).
+            fusion: what is done in one pass (`onednn_convolution`, `FusedRows`).
         """
         return cls(
             network.config,
             Convolution.prepare(network.mel_conv, float_of(dtype)),
             Convolution.prepare(network.waveform_conv, float_of(dtype)),
             tuple(
-                tuple(PreparedDBlock.prepare(block, dtype, fused) for block in level if isinstance(block, DBlock))
+                tuple(PreparedDBlock.prepare(block, dtype, fusion) for block in level if isinstance(block, DBlock))
                 for level in map(_list, network.dblocks)
             ),
-            tuple(PreparedFiLM.prepare(film, dtype, fused) for film in network.films if isinstance(film, FiLM)),
+            tuple(PreparedFiLM.prepare(film, dtype, fusion) for film in network.films if isinstance(film, FiLM)),
             tuple(
                 tuple(
-                    PreparedUBlock.prepare(block, dtype, modulate, fused)
+                    PreparedUBlock.prepare(block, dtype, modulate, fusion)
                     for block in level
                     if isinstance(block, UBlock)
                 )

@@ -15,6 +15,7 @@ from jaxtyping import Float, Int8, Int32, UInt8
 from torch import Tensor
 
 from wavegrad.errors import ConfigError
+from wavegrad.inference.ends import Ends
 from wavegrad.inference.rows import Rows, RowsConvolution, RowsOut, picture, rows_of
 from wavegrad.network.conv import Conv
 
@@ -121,10 +122,10 @@ class QuantizedConvolution(RowsConvolution):
     def __call__(self, x: Rows, bias: Tensor | None = None) -> RowsOut:
         return _by_item(x, lambda codes: self._item(codes, self.bias if bias is None else bias))
 
-    def add_to_(self, h: RowsOut, x: Rows) -> RowsOut:
+    def add_to_(self, h: RowsOut, x: Rows, ends: Ends) -> RowsOut:
         for onto, item in zip(h.split(1), x.split(1), strict=True):
             self._item(Codes.of(item), self.bias, onto)
-        return h
+        return ends.clear_(h)
 
     def _item(self, codes: Codes, bias: Tensor, onto: Float[Tensor, "1 time_out n_out"] | None = None) -> Tensor:
         """In a new tensor, or added to `onto` in place."""

@@ -60,7 +60,7 @@ class MelBank:
 
 
 def to_device(x: Tensor, device: torch.device) -> Tensor:
-    """The same values there, without making the host wait for the device."""
-    if x.device == device or device.type == "cpu":
+    """The same values there, without making the host wait for the device; "cuda" is the current one of the GPUs."""
+    if x.device.type != "cpu" or device.type == "cpu":
         return x.to(device)
     return (x if x.is_pinned() else x.pin_memory()).to(device, non_blocking=True)

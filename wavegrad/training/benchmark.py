@@ -17,6 +17,7 @@ from wavegrad.training.trainer import Trainer, choose_precision
 SWITCHES: dict[str, tuple[object, object]] = {
     "precision": ("float32", "bfloat16"),
     "channels_last": (False, True),
+    "tune_convolutions": (False, True),
     "fused_film": (False, True),
     "fused_optimizer": (False, True),
     "whole_mels": (False, True),

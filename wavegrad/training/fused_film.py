@@ -36,7 +36,10 @@ def run_fused(network: nn.Module) -> None:
 
 
 def modulated(x: Feature, film: Film, slope: float) -> Feature:
-    """LeakyReLU(gamma x + xi), differentiable once."""
+    """LeakyReLU(gamma x + xi), differentiable once; torch.compile sees what it is made of, which it joins by itself."""
+    if torch.compiler.is_compiling():  # Dynamo leaves the graph at results that are written into parts of a tensor
+        scale, shift = film.chunk(2, dim=1)
+        return F.leaky_relu(torch.addcmul(shift, scale, x), slope)
     return _Modulated.apply(x, film, slope)
 
 

@@ -1,7 +1,10 @@
-"""How the convolutions see memory while a network is trained."""
+"""How the convolutions see memory while a network is trained, and who chooses how they are computed."""
 
+import contextlib
 import types
+from collections.abc import Iterator
 
+import torch
 from torch import nn
 
 from wavegrad.network.conv import Conv
@@ -15,3 +18,16 @@ def run_channels_first(network: nn.Module) -> None:
     for module in network.modules():
         if isinstance(module, Conv):
             module.forward = types.MethodType(nn.Conv1d.forward, module)  # type: ignore[method-assign]
+
+
+@contextlib.contextmanager
+def tuned_convolutions(on: bool) -> Iterator[None]:
+    """Context in which cuDNN times its kernels for each convolution that it has not met yet, and takes the fastest.
+
+    Else a rule chooses them. It is a setting of the whole process, so it is put back.
+    """
+    before, torch.backends.cudnn.benchmark = torch.backends.cudnn.benchmark, on
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = before

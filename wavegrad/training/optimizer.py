@@ -1,6 +1,7 @@
 """The optimiser and its learning rate."""
 
 import math
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -32,6 +33,12 @@ def update(optimizer: torch.optim.Optimizer, rate: float, skip: Float[Tensor, ""
     optimizer.grad_scale = None  # type: ignore[attr-defined]
     optimizer.found_inf = skip  # type: ignore[attr-defined]
     optimizer.step()
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """The state of an optimiser that was perhaps built with another `fused`: the saved one would replace this one's."""
+    groups = [{**group, "fused": optimizer.defaults["fused"]} for group in state["param_groups"]]
+    optimizer.load_state_dict({**state, "param_groups": groups})
 
 
 def steps_taken(optimizer: torch.optim.Optimizer) -> int:

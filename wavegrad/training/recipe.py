@@ -165,6 +165,9 @@ class RunRecipe:
     """Processes that read and decode shards, for each process that trains; 0: the one that trains does it."""
     channels_last: bool = True
     """Run the convolutions as 2-D ones over channels that are neighbours in memory; false: as plain 1-D ones."""
+    tune_convolutions: bool = True
+    """On a GPU: cuDNN times its kernels for each convolution of the first step, since all crops have one length; false:
+    a rule chooses them. Not yet measured."""
     fused_film: bool = True
     """Run FiLM and the LeakyReLU behind it as one operation that keeps less for the backward pass; false: as the two
     that they are."""

@@ -19,9 +19,9 @@ from wavegrad.network import WaveGrad
 from wavegrad.training.data import Clip, CropSampler, context_samples
 from wavegrad.training.ema import Ema
 from wavegrad.training.fused_film import run_fused
-from wavegrad.training.layout import run_channels_first
+from wavegrad.training.layout import run_channels_first, tuned_convolutions
 from wavegrad.training.objective import Objective, ObjectiveOfNetwork, Targets
-from wavegrad.training.optimizer import build_optimizer, learning_rate, steps_taken, update
+from wavegrad.training.optimizer import build_optimizer, learning_rate, load_optimizer, steps_taken, update
 from wavegrad.training.prefetch import Draw, Prefetch
 from wavegrad.training.recipe import Recipe
 from wavegrad.training.shard_sampler import ShardSampler
@@ -80,8 +80,8 @@ class Trainer:
         if recipe.run.prefetch and bank_device != self.device and isinstance(self.sampler, CropSampler):
             self._draw = Prefetch(self.sampler.draw, recipe.run.prefetch, pin=True)
         self.preprocess = Preprocessor(mel, recipe.model.prior, context_samples(mel), self.device)
-        with torch.random.fork_rng():
-            torch.manual_seed(recipe.run.seed)
+        with torch.random.fork_rng(devices=[]):  # weights are drawn on the CPU
+            torch.default_generator.manual_seed(recipe.run.seed)
             self.network = WaveGrad(recipe.network_config())
         if initialise is not None:
             initialise(self.network)
@@ -109,8 +109,8 @@ class Trainer:
         targets = self._targets()
         items = []
         for i in range(self.recipe.run.accumulate):
-            last = i == self.recipe.run.accumulate - 1
-            with contextlib.nullcontext() if last else self._without_exchange():
+            exchange = contextlib.nullcontext() if i == self.recipe.run.accumulate - 1 else self._without_exchange()
+            with exchange, tuned_convolutions(self.recipe.run.tune_convolutions):
                 loss, of_items = self._loss(targets, self.world.rank * self.recipe.run.accumulate + i, self.n_parts)
                 (loss * self.world.size).backward()  # the exchange takes the mean over the ranks
             total += loss.detach()
@@ -162,7 +162,7 @@ class Trainer:
         try:
             self.network.load_state_dict(state.network)
             self.ema.network.load_state_dict(state.ema)
-            self.optimizer.load_state_dict(state.optimizer)
+            load_optimizer(self.optimizer, state.optimizer)
         except (RuntimeError, ValueError) as error:
             raise CheckpointError(f"the checkpoint does not fit the recipe: {' '.join(str(error).split())}") from error
         self.step = state.step
@@ -254,10 +254,12 @@ def check_parts(recipe: Recipe, world: World) -> int:
 
 
 def choose_precision(name: Literal["auto", "float32", "bfloat16"], device: torch.device) -> Precision:
-    """ "auto" is bfloat16 on GPUs that have it, else float32 (on CPUs without bfloat16 units it is slower)."""
-    if name == "auto":
-        return "bfloat16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "float32"
-    return name
+    """ "auto" is bfloat16 on GPUs that have units for it (Ampere and later; others emulate it), else float32 (on CPUs
+    without bfloat16 units it is slower)."""
+    if name != "auto":
+        return name
+    has_units = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return "bfloat16" if has_units else "float32"
 
 
 def _mix(*numbers: int) -> int:

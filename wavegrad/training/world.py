@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.distributed.distributed_c10d import PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
 
-from wavegrad.errors import TrainingError
+from wavegrad.errors import ConfigError, TrainingError
 
 LONGEST_SILENCE = timedelta(hours=2)
 """A rank that waits longer for another one gives up: rank 0 validates alone while the others wait."""
@@ -66,6 +66,7 @@ def joined_world(use_cuda: bool) -> Iterator[World]:
     Without them, a world of one. NCCL carries tensors between GPUs, gloo between CPUs.
 
     Raises:
+        ConfigError: more processes on this machine than GPUs.
         TrainingError: another process has ended, so that this one cannot go on.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
@@ -73,7 +74,7 @@ def joined_world(use_cuda: bool) -> Iterator[World]:
         return
     world = World(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]), int(os.environ.get("LOCAL_RANK", "0")))
     if use_cuda:
-        torch.cuda.set_device(world.local_rank)
+        _take_gpu(world)
     try:
         dist.init_process_group(
             "nccl" if use_cuda else "gloo",
@@ -81,6 +82,7 @@ def joined_world(use_cuda: bool) -> Iterator[World]:
             store=_store(world),
             rank=world.rank,
             world_size=world.size,
+            device_id=torch.device("cuda", world.local_rank) if use_cuda else None,
         )
         yield world
     except RuntimeError as error:  # torch.distributed has DistBackendError; gloo raises bare RuntimeErrors
@@ -93,6 +95,16 @@ def joined_world(use_cuda: bool) -> Iterator[World]:
     finally:
         if dist.is_initialized():
             dist.destroy_process_group()
+
+
+def _take_gpu(world: World) -> None:
+    """Of its number on this machine, from here on "cuda" for this process."""
+    if world.local_rank >= torch.cuda.device_count():
+        raise ConfigError(
+            f"process {world.local_rank} of this machine has no GPU: PyTorch sees {torch.cuda.device_count()}; lower "
+            '--nproc-per-node, or set run.device = "cpu"'
+        )
+    torch.cuda.set_device(world.local_rank)
 
 
 def _store(world: World) -> Store:

@@ -109,8 +109,10 @@ class Vocoder(FrozenModel):
                 one of DDPM; see `Ancestral`.
             guidance: weight w of classifier-free guidance, for models trained with dropped conditions; 0 is the plain
                 model at one network call a step, anything else takes two.
-            precision: of the network's arithmetic; the waveform being refined is float32 always. "int8" multiplies
-                8-bit integers, on a CPU with VNNI or AMX and by the fast engine: see `wavegrad.inference.quantized`.
+            precision: of the network's arithmetic; the waveform being refined is float32 always. "float32" on a GPU:
+                PyTorch rounds the factors of convolutions to 11 bits there (TF32), unless
+                torch.backends.cudnn.allow_tf32 is set to False. "int8" multiplies 8-bit integers, on a CPU with VNNI
+                or AMX and by the fast engine: see `wavegrad.inference.quantized`.
             engine: "reference" runs the network as it was trained; "fast" the same function in fewer operations (1e-5
                 apart in float32).
             griffin_lim: iterations of `MelConsistency` after the last step, which bring the waveform to the mel; 0 is

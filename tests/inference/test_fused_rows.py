@@ -1,0 +1,112 @@
+"""What follows a convolution in one kernel: chosen where it works.
+
+The kernels themselves are compared with PyTorch's in `interpreted_film.py`, and compiled in `compiled_film.py`.
+"""
+
+import warnings
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tests.inference.conftest import Make, inputs
+from tests.inference.test_fused_film import FLOATS, needs_triton
+from wavegrad.inference import Engine, EngineOptions, KernelWarning
+from wavegrad.inference.ends import Ends
+from wavegrad.inference.fused_rows import FusedConvolution, FusedRows, check_rows, choose_rows
+from wavegrad.inference.upsampled_conv import sum_phases
+
+CPU = torch.device("cpu")
+
+
+class ByHand(FusedRows):
+    """The kernels' contract in PyTorch, but for what is planted."""
+
+    plant: Callable[..., tuple[object, ...]] = staticmethod(lambda *arguments: arguments)
+
+    def finish_(self, y: Tensor, bias: Tensor, slope: float, ends: Ends, added: Tensor | None = None) -> Tensor:
+        y, bias, slope, ends, added = self.plant(y, bias, slope, ends, added)
+        value = F.leaky_relu(y.float() + bias.float(), slope)
+        if added is not None:
+            value += added.float().repeat_interleave(y.shape[1] // added.shape[1], 1)
+        return ends.clear_(value).to(y.dtype)
+
+    def phases(self, taps: Tensor, factor: int, dilation: int) -> Tensor:
+        taps, factor, dilation = self.plant(taps, factor, dilation)
+        return sum_phases(taps.float(), factor, dilation).to(taps.dtype)
+
+
+def made(kind: type[ByHand] = ByHand) -> Callable[[], FusedRows]:
+    return lambda: kind(None, None, (32, 128), 8)
+
+
+def planted(*change: Callable[..., tuple[object, ...]]) -> type[ByHand]:
+    """One for the arguments of `finish_`, one for those of `phases`; None leaves them."""
+    of_finish, of_phases = change
+
+    def plant(*arguments: object) -> tuple[object, ...]:
+        which = of_finish if len(arguments) == 5 else of_phases
+        return arguments if which is None else which(*arguments)
+
+    return type("Planted", (ByHand,), {"plant": staticmethod(plant)})
+
+
+WRONG = {
+    "no bias": planted(lambda y, bias, slope, ends, added: (y, 0 * bias, slope, ends, added), None),
+    "straight": planted(lambda y, bias, slope, ends, added: (y, bias, 1.0, ends, added), None),
+    "no mask": planted(lambda y, bias, slope, ends, added: (y, bias, slope, Ends(), added), None),
+    "nothing added": planted(lambda y, bias, slope, ends, added: (y, bias, slope, ends, None), None),
+    "added late": planted(
+        lambda y, bias, slope, ends, added: (y, bias, slope, ends, None if added is None else added.roll(1, 1)), None
+    ),
+    "taps swapped": planted(None, lambda taps, factor, dilation: (taps.flip(2), factor, dilation)),
+    "one dilation": planted(None, lambda taps, factor, dilation: (taps, factor, 1)),
+}
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_right_kernels_are_chosen(dtype: torch.dtype) -> None:
+    assert isinstance(choose_rows(CPU, dtype, made()), ByHand)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
+def test_wrong_kernels_are_reported_and_not_used(wrong: type[ByHand], dtype: torch.dtype) -> None:
+    with pytest.warns(
+        KernelWarning, match="the fused kernels cannot be used, PyTorch's are instead: it is off by up to"
+    ):
+        assert choose_rows(CPU, dtype, made(wrong)) is None
+
+
+def test_a_precision_that_the_kernels_do_not_have() -> None:
+    assert choose_rows(CPU, torch.float64, made(planted(None, None))) is None
+
+
+@pytest.mark.gpu
+@needs_triton
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_the_kernels_on_the_device(dtype: torch.dtype) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fused = choose_rows(torch.device("cuda"), dtype)
+    assert fused is not None
+    check_rows(fused, torch.device("cuda"), dtype)
+
+
+@pytest.mark.gpu
+@needs_triton
+@pytest.mark.parametrize("frames", [[9, 9], [3, 70]])
+def test_an_engine_in_half_precision(make: Make, frames: list[int]) -> None:
+    """With and without the kernels, beside float32: it is no farther off with them."""
+    network = make().float().cuda()
+    y, mel, levels = (value.cuda() for value in inputs(network.cpu(), 2, max(frames)))
+    network.cuda()
+    at = levels[:1].expand(2)
+    with torch.inference_mode():
+        exact = Engine.prepare(network).bind(mel, frames)(y, at)
+        engines = [Engine.prepare(network, "bfloat16", EngineOptions(8, fused)) for fused in (True, False)]
+        errors = [(engine.bind(mel, frames)(y, at) - exact).norm() / exact.norm() for engine in engines]
+    assert isinstance(engines[0].network.ublocks[0][0].convs[0], FusedConvolution)
+    assert errors[0] < 1.2 * errors[1] < 0.1
