@@ -10,6 +10,9 @@ import numpy as np
 
 from wavegrad.errors import TrainingError
 
+END = 1 << 16
+"""Bytes of a shard, at its beginning and at its end, that count for its fingerprint."""
+
 
 def find_shards(data: Path) -> list[str]:
     """The tar files of a folder, sorted; or what a text file lists, a path or URL on each line.
@@ -35,9 +38,34 @@ def shards_of(shards: Sequence[str], seed: tuple[int, ...], epoch: int, part: in
     return [shards[i] for i in order[part::n_parts]]
 
 
-def fingerprint(shards: Sequence[str]) -> str:
-    """Of their names, whatever folder they are in: with the same one, an epoch has the same order."""
-    return hashlib.sha256("\n".join(Path(shard).name for shard in shards).encode()).hexdigest()
+def fingerprint(shard: str) -> str:
+    """Name, size and a sum of both ends of a shard, whatever folder it is in; of what is no file, the name alone.
+
+    With the same ones, an epoch has the same order and the same clips. A change in the middle of a file that keeps its
+    size is not noticed: to find it, a corpus of terabytes would have to be read.
+    """
+    path = Path(shard.removeprefix("file:"))
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            digest = hashlib.sha256(file.read(END))
+            file.seek(max(0, size - END))
+            digest.update(file.read(END))
+    except OSError:
+        return path.name
+    return f"{path.name} {size} {digest.hexdigest()[:16]}"
+
+
+def what_changed(before: Sequence[str] | str, now: Sequence[str]) -> str | None:
+    """What is another between two lists of fingerprints, in words; None where nothing is."""
+    if isinstance(before, str):
+        return "the checkpoint does not say what was in them"
+    names = [[each.split(" ")[0] for each in shards] for shards in (before, now)]
+    if names[0] != names[1]:
+        return "they are others than those of the checkpoint"
+    changed = [name for name, a, b in zip(names[0], before, now, strict=True) if a != b]
+    more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
+    return f"{', '.join(changed[:3])}{more} changed since the checkpoint" if changed else None
 
 
 def samples_of(shard: str, complain: Callable[[str], None]) -> Iterator[dict[str, Any]]:
