@@ -313,3 +313,5 @@ def test_folders_without_clips_are_one_line_each(recipe, tmp_path):
     ):
         with pytest.raises(TrainingError, match=message):
             load_corpora(change(recipe, "data", valid_clips=valid_clips), data, valid, quiet)
+    with pytest.raises(TrainingError, match="nowhere is not a folder; pass the folder that holds the mels"):
+        load_corpora(recipe, SPEECH, None, quiet, tmp_path / "nowhere")

@@ -57,6 +57,8 @@ def load_corpora(
             ShardSampler(shards, mel, recipe.data, run.seed, run.workers, world, say),
             load_corpus(_audio_files(valid), valid, mel, recipe.data, tell),
         )
+    if mels is not None and not mels.is_dir():
+        raise TrainingError(f"{mels} is not a folder; pass the folder that holds the mels")
     paths = _audio_files(data)
     if valid is None:
         paths, valid_paths = hold_out(paths, data, recipe.data.valid_clips)
