@@ -39,9 +39,11 @@ def train(
     On several GPUs: torchrun --nproc-per-node N -m wavegrad train RECIPE ... ; batch_size is that of all together.
     Ctrl-C (or a TERM signal) saves and stops; the same command goes on from there.
     """
+    from tqdm import tqdm
+
     from wavegrad.training import load_recipe
     from wavegrad.training import train as run_training
 
-    outcome = run_training(load_recipe(recipe, overrides), data, run, valid, typer.echo, start=start, mels=mels)
+    outcome = run_training(load_recipe(recipe, overrides), data, run, valid, tqdm.write, start=start, mels=mels)
     if outcome.finished:
         typer.echo(f"listen: wavegrad vocode AUDIO --model {quote(str(run / 'best'))} --out DIR")

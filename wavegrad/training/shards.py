@@ -2,9 +2,10 @@
 
 import contextlib
 import hashlib
+import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -80,13 +81,36 @@ def samples_of(shard: str, complain: Callable[[str], None]) -> Iterator[dict[str
         return True
 
     try:
-        with contextlib.closing(gopen(shard)) as stream:
+        with contextlib.closing(gopen(shard)) as opened:
+            stream = _Watched(opened)
             files = tar_file_expander([{"url": shard, "stream": stream}], handler=note)
             yield from group_by_keys(files, handler=note)
+        if stream.lacks_end():
+            damages.append("it was cut off")
     except OSError as error:
         damages.append(one_line(error))
     if damages:
         complain(f"shard {shard} is damaged, what is left of it is skipped: {damages[0]}")
+
+
+class _Watched:
+    """A stream that knows whether it was a whole tar file: that ends with blocks of zeros, but one that was cut off
+    between two members is read without a word."""
+
+    def __init__(self, stream: IO[bytes]):
+        self._stream = stream
+        self._is_plain: bool | None = None
+        self._last = b""
+
+    def read(self, size: int = -1) -> bytes:
+        content = self._stream.read(size)
+        if self._is_plain is None:  # compressed ones have sums of their own
+            self._is_plain = content[257:262] == b"ustar"
+        self._last = (self._last + content)[-tarfile.BLOCKSIZE :]
+        return content
+
+    def lacks_end(self) -> bool:
+        return bool(self._is_plain) and any(self._last)
 
 
 def one_line(error: object) -> str:
