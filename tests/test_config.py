@@ -215,6 +215,13 @@ def test_files_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
             load_toml(path)
 
 
+def test_marks_and_line_ends_of_some_editors_change_nothing(tmp_path: Path) -> None:
+    """A byte order mark used to be "no valid TOML"."""
+    path = tmp_path / "recipe.toml"
+    path.write_bytes(b"\xef\xbb\xbfa = 1\r\nb = 2\r\n")
+    assert load_toml(path) == {"a": 1, "b": 2}
+
+
 def test_saving_replaces_the_file_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
     path = tmp_path / "recipe.toml"
     for batch_size in (8, 16):

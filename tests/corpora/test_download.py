@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from wavegrad.corpora.corpus import Archive
-from wavegrad.corpora.download import fetch, unpack
+from wavegrad.corpora.download import fetch, fetch_unpacked, unpack
 from wavegrad.errors import CorpusError
 
 CONTENT = bytes(range(256)) * 400
@@ -89,6 +89,18 @@ def test_a_wrong_sum_is_refused_and_the_file_deleted(address, tmp_path):
     with pytest.raises(CorpusError, match="the sha256 sum is"):
         fetch(Archive(address, sum_of(b"other")), tmp_path, quiet)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_archive_that_was_there_is_checked_and_what_is_unpacked_is_not_fetched(address, tmp_path):
+    """One that came by another way, cut off perhaps, was taken for good; and without it all was fetched again."""
+    (tmp_path / "c.tar.gz").write_bytes(CONTENT[:-1])
+    with pytest.raises(CorpusError, match=r"c\.tar\.gz: the sha256 sum is .*; delete it, and it is downloaded again"):
+        fetch_unpacked(Archive(address, sum_of(CONTENT)), tmp_path, quiet)
+    assert (tmp_path / "c.tar.gz").read_bytes() == CONTENT[:-1]
+    (tmp_path / "c.tar.gz").unlink()
+    (tmp_path / "c").mkdir()
+    assert fetch_unpacked(Archive(address, sum_of(CONTENT)), tmp_path, quiet) == tmp_path / "c"
+    assert Server.ranges == []
 
 
 def test_a_server_that_does_not_have_it_is_one_line(address, tmp_path):

@@ -1,6 +1,9 @@
 """Small made corpora in the layouts of the real ones."""
 
+import contextlib
 import json
+import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +11,11 @@ import pytest
 import soundfile
 
 from wavegrad.audio.io import read_audio
+from wavegrad.cli.main import main
 from wavegrad.corpora import CORPORA, PrepareConfig, prepare
 from wavegrad.corpora.known import parts_of
 from wavegrad.corpora.prepare import split_of
-from wavegrad.errors import ConfigError, CorpusError
+from wavegrad.errors import AudioError, ConfigError, CorpusError
 
 TONE = 440.0
 
@@ -141,3 +145,61 @@ def test_mistakes_are_one_line(tmp_path):
     record(tmp_path / "in" / "a.flac", 24000)
     with pytest.raises(CorpusError, match=r"a\.flac and .*a\.wav have the same name"):
         prepare(CORPORA["folder"].find(tmp_path / "in"), tmp_path / "out", PrepareConfig(), quiet)
+
+
+def test_other_choices_in_the_same_folder_are_refused(tmp_path):
+    """Clips were kept at their old rate, and a larger share left the clips that validate among those that train."""
+    ljspeech(tmp_path / "in")
+    found, out = list(CORPORA["ljspeech"].find(tmp_path / "in")), tmp_path / "out"
+    prepare(found, out, PrepareConfig(16000), quiet)
+    with pytest.raises(
+        CorpusError, match=r"other choices: sample_rate 24000 \(was 16000\), valid_share 0.2 \(was 0.01\)"
+    ):
+        prepare(found, out, PrepareConfig(24000, 0.2), quiet)
+    assert {read_audio(path)[1] for path in out.rglob("*.flac")} == {16000}
+
+
+def test_what_is_left_of_lost_recordings_is_named(tmp_path):
+    folder(tmp_path / "in")
+    found, out = list(CORPORA["folder"].find(tmp_path / "in")), tmp_path / "out"
+    first = prepare(found, out, PrepareConfig(), quiet)
+    said: list[str] = []
+    assert prepare(found[1:], out, PrepareConfig(), said.append) == first[1:]
+    assert said == [f"of no recording of this corpus, but a training would read them: {first[0].path}, in {out}"]
+
+
+def test_its_own_output_is_no_recording(tmp_path):
+    """A second call with OUT inside the corpus used to find twice as many recordings."""
+    folder(tmp_path)
+    first, second = (
+        prepare(CORPORA["folder"].find(tmp_path), tmp_path / "out", PrepareConfig(), quiet) for _ in range(2)
+    )
+    assert first == second
+
+
+def test_a_folder_that_cannot_be_written_is_no_recording_left_out(tmp_path):
+    """A full disk used to be the fault of every recording that came after."""
+    folder(tmp_path / "in")
+    found = list(CORPORA["folder"].find(tmp_path / "in"))
+    (tmp_path / "file").touch()
+    with pytest.raises(CorpusError, match=r"file: cannot be written: .*; choose another --out"):
+        prepare(found, tmp_path / "file", PrepareConfig(), quiet)
+    target = tmp_path / "out" / split_of("b", 0.01) / "all"
+    target.mkdir(parents=True)
+    (target / f".b.flac.{os.getpid()}.tmp").symlink_to("/dev/full")
+    with pytest.raises(AudioError, match=r"b\.flac: cannot be written: No space left on device"):
+        prepare(found, tmp_path / "out", PrepareConfig(), quiet)
+
+
+def test_the_command_says_how_to_train_on_it(tmp_path, monkeypatch, capsys):
+    """With the names of folders quoted for the shell."""
+    folder(tmp_path / "in")
+    out = tmp_path / "my speech"
+    monkeypatch.setattr(sys, "argv", ["wavegrad", "prepare", "folder", "--source", f"{tmp_path}/in", "--out", str(out)])
+    with contextlib.suppress(SystemExit):
+        main()
+    said = capsys.readouterr().out.splitlines()
+    assert said[-4:] == [
+        *("train: 2 clips, 0.0 min", "valid: 0 clips, 0.0 min", "test: 0 clips, 0.0 min"),
+        f"next: wavegrad train RECIPE --data '{out}/train' --valid '{out}/valid' --run-dir RUN",
+    ]

@@ -71,7 +71,7 @@ def test_the_noise_level_as_a_bias(dtype: torch.dtype, n_time: int) -> None:
     prepared = PreparedFiLM.prepare(film, dtype)
     x = randn(2, 4, n_time, dtype=dtype)
     for level in (0.1, 0.7, 0.9999):
-        expected = torch.cat(film(x, torch.full((2,), level, dtype=dtype)), dim=1)
+        expected = film(x, torch.full((2,), level, dtype=dtype))
         found = prepared(x.mT.contiguous(), prepared.at(torch.tensor([level], dtype=dtype)), Ends())
         assert_same(found, expected)
 
@@ -95,10 +95,9 @@ def test_ublocks(dtype: torch.dtype, mode: Resampling, factor: int) -> None:
     prepared = PreparedUBlock.prepare(block, dtype)
     for n_time in LENGTHS:
         x = randn(2, 4, n_time, dtype=dtype)
-        scale, shift = randn(2, 12, n_time * factor, dtype=dtype).chunk(2, dim=1)
+        film = randn(2, 12, n_time * factor, dtype=dtype)
         started = prepared.start(x.mT.contiguous(), Ends(), Ends())
-        film = torch.cat((scale, shift), dim=1).mT.contiguous()
-        assert_same(prepared.finish(started, film, Ends()), block(x, (scale, shift)))
+        assert_same(prepared.finish(started, film.mT.contiguous(), Ends()), block(x, film))
 
 
 def test_what_started_may_be_finished_again() -> None:

@@ -92,10 +92,12 @@ def test_bad_files_are_named_and_skipped(recipe, tmp_path):
     soundfile.write(tmp_path / "silent.wav", np.zeros(24000), 24000)
     soundfile.write(tmp_path / "short.wav", np.ones(100) * 0.1, 24000)
     (tmp_path / "broken.flac").write_bytes(b"fLaC, or not")
+    (tmp_path / "cut.wav").write_bytes((tmp_path / "good.wav").read_bytes()[:20044])
     said: list[str] = []
     clips = load_corpus(find_clips(tmp_path), tmp_path, recipe.model.mel_config(), recipe.data, said.append)
-    assert [c.name for c in clips] == ["good.wav"]
+    assert [(c.name, len(c.pcm)) for c in clips] == [("cut.wav", 10000), ("good.wav", 24000)]
     assert sorted(line.split(":")[0] for line in said) == [
+        str(tmp_path / "cut.wav"),
         "skipped broken.flac",
         "skipped short.wav",
         "skipped silent.wav",

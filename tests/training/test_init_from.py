@@ -50,6 +50,20 @@ def test_layers_of_another_shape_are_new_and_named(recipe, model):
     assert any("the front-end differs" in line and "sample_rate 24000 -> 22050" in line for line in said)
 
 
+def test_what_equal_shapes_hide_is_said(recipe, model):
+    """A template's mel_mean = 0 used to feed the old weights another mel, without a word."""
+    target = replace(recipe.model, mel_mean=0.0)
+    network = WaveGrad(replace(target.network_config(), leaky_slope=0.1, step_levels=(0.9, 0.5)))
+    old = replace(model, network=WaveGrad(replace(model.network.config, null_condition=True)))
+    said: list[str] = []
+    init_from(network, old, target, said.append)
+    assert said[1:] == [
+        "left behind: null_mel, (128,) there, not here",
+        "the network differs, training must make up for it: mel_mean -5.7 -> 0.0, leaky_slope 0.2 -> 0.1, conditioning "
+        "'level' -> 'index'",
+    ]
+
+
 def test_another_network_is_refused(recipe, model):
     other = replace(model, network=WaveGrad(network_preset("small")))
     with pytest.raises(ConfigError, match=r"of the 47,197 weights .* \(tiny\) only [\d,]+ have their shape"):

@@ -3,16 +3,19 @@
 import copy
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
 from tests.training.conftest import ROOT, SPEECH, change, killed_before
 from wavegrad.errors import CheckpointError, ConfigError, TrainingError
-from wavegrad.training.corpus import Corpora
+from wavegrad.training.corpus import load_corpora
 from wavegrad.training.loop import train
 from wavegrad.training.state import load_newest, load_state, save_state
 from wavegrad.training.trainer import Trainer
@@ -192,14 +195,64 @@ def test_a_truncated_checkpoint_is_passed_over_for_the_one_before(recipe, clips,
         load_newest(tmp_path, quiet)
 
 
+def test_a_checkpoint_in_which_bits_changed_is_passed_over(recipe, clips, tmp_path):
+    """Nothing is missing from it; PyTorch reads it without a word, and the run went on from noise."""
+    trainer = Trainer(recipe, clips)
+    save_state(trainer.state(), tmp_path, keep=5)
+    trainer.train_step()
+    newest = save_state(trainer.state(), tmp_path, keep=5)
+    content = bytearray(newest.read_bytes())
+    content[len(content) // 2] ^= 0x40
+    newest.write_bytes(content)
+    said: list[str] = []
+    assert load_newest(tmp_path, said.append).step == 0
+    assert len(said) == 1
+    assert "step-00000001.pt cannot be read (truncated or damaged): the sum of " in said[0]
+
+
 def test_a_crash_while_saving_leaves_the_old_checkpoint(recipe, clips, tmp_path, monkeypatch):
+    """And nothing else; nor does a process that was killed while it saved, once the next one has."""
     trainer = Trainer(recipe, clips)
     save_state(trainer.state(), tmp_path, keep=1)
-    monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError("power cut")))
+    (tmp_path / "step-00000007.part").write_bytes(b"killed")
     trainer.train_step()
-    with pytest.raises(OSError, match="power cut"):
-        save_state(trainer.state(), tmp_path, keep=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError("power cut")))
+        with pytest.raises(CheckpointError, match=r"step-00000001.pt cannot be written: power cut; make room"):
+            save_state(trainer.state(), tmp_path, keep=1)
     assert load_newest(tmp_path, quiet).step == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["step-00000000.pt"]
+
+
+def test_other_clips_and_a_lost_best_model_are_noticed(recipe, tmp_path):
+    """The best model of other validation clips is no measure; a deleted one is made again."""
+    recipe = change(recipe, "run", steps=1)
+    data, run = tmp_path / "data", tmp_path / "run"
+    shutil.copytree(SPEECH, data)
+    clips = sorted(data.glob("*.flac"))
+    valid = tmp_path / "valid"
+    valid.mkdir()
+    shutil.copy(clips[0], valid)
+
+    def said(n_steps: int) -> list[str]:
+        lines: list[str] = []
+        train(change(recipe, "run", steps=n_steps), data, run, valid, lines.append)
+        return [line.split(":")[0] for line in lines[2:]]
+
+    assert said(1) == said(2) == []
+    clips[1].unlink()
+    assert said(2) == ["the clips to train on are others than those of the checkpoint"]
+    state = load_newest(run / "checkpoints", quiet)
+    save_state(replace(state, best_loss=0.0), run / "checkpoints", keep=1)
+    shutil.rmtree(run / "best")
+    said(3)
+    assert (run / "best").is_dir()
+    state = load_newest(run / "checkpoints", quiet)
+    assert state.best_loss > 0
+    save_state(replace(state, best_loss=0.0), run / "checkpoints", keep=1)
+    shutil.copy(clips[2], valid / clips[0].name)
+    assert said(4) == ["the clips to validate on are others than those of the checkpoint"]
+    assert load_newest(run / "checkpoints", quiet).best_loss > 0
 
 
 def test_code_in_a_checkpoint_is_not_run(tmp_path):
@@ -236,10 +289,29 @@ def test_validation_is_a_function_of_the_weights(recipe, clips):
     assert validator(trainer.ema.network, trainer.vocoder()).loss != first.loss
 
 
-def test_corpora_are_disjoint(recipe):
-    from wavegrad.training.corpus import load_corpora
-
-    corpora: Corpora = load_corpora(recipe, SPEECH, None, quiet)
+def test_corpora_are_disjoint(recipe, tmp_path, monkeypatch):
+    """Also where the same folder is named in two ways: validation clips used to be trained on then."""
+    corpora = load_corpora(recipe, SPEECH, None, quiet)
     assert len(corpora.train) == 3
     assert len(corpora.valid) == 1
     assert not {c.name for c in corpora.train} & {c.name for c in corpora.valid}
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(SPEECH, "data/valid")
+    shutil.move(next(Path("data/valid").glob("*.flac")), "data")
+    corpora = load_corpora(recipe, Path("data"), tmp_path / "data" / "valid", quiet)
+    assert len(corpora.train) == 1
+    assert len(corpora.valid) == 3
+
+
+def test_folders_without_clips_are_one_line_each(recipe, tmp_path):
+    (tmp_path / "0.tar").touch()
+    for data, valid, valid_clips, message in (
+        (tmp_path, None, 1, r"no audio file in .*; it holds shards: set data.shards = true"),
+        (SPEECH, tmp_path, 1, f"no audio file in {tmp_path}"),
+        (SPEECH, SPEECH, 1, "all audio files of .* are in .* too; nothing is left to train on"),
+        (SPEECH, None, 0, "data.valid_clips is 0: nothing is held out"),
+    ):
+        with pytest.raises(TrainingError, match=message):
+            load_corpora(change(recipe, "data", valid_clips=valid_clips), data, valid, quiet)
+    with pytest.raises(TrainingError, match="nowhere is not a folder; pass the folder that holds the mels"):
+        load_corpora(recipe, SPEECH, None, quiet, tmp_path / "nowhere")

@@ -1,6 +1,7 @@
 """A run on shards that was stopped goes on with the crop that comes next, as if it had never stopped."""
 
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,7 +19,7 @@ from wavegrad.training.data import Crops
 from wavegrad.training.loop import train
 from wavegrad.training.recipe import Recipe
 from wavegrad.training.shard_sampler import ShardSampler
-from wavegrad.training.shards import find_shards
+from wavegrad.training.shards import find_shards, shards_of
 from wavegrad.training.state import load_newest, load_state, save_state
 from wavegrad.training.trainer import Trainer
 from wavegrad.training.world import World
@@ -149,15 +150,16 @@ def test_where_it_cannot_go_on_an_epoch_begins_anew_and_it_is_said(recipe: Recip
     first = sampler(recipe, shards)
     drawn(first, range(3))
     place = first.place(3, CPU)
-    renamed = {**place, "shards": "others"} if place is not None else None
+    assert place is not None
     for found, workers, world, why in (
         (None, 0, World(), "the checkpoint does not say how far they were read"),
-        (renamed, 0, World(), "they are others than those of the checkpoint"),
+        ({**place, "shards": "a sum, of old"}, 0, World(), "the checkpoint does not say what was in them"),
+        ({**place, "shards": ["0.tar 5 ab"]}, 0, World(), "they are others than those of the checkpoint"),
         (place, 2, World(), "the checkpoint is of 1 processes of 1 workers, this run of 1 processes of 2 workers"),
         (
             place,
             0,
-            Together(1, 2),
+            Together(0, 2),
             "the checkpoint is of 1 processes of 1 workers, this run of 2 processes of 1 workers",
         ),
     ):
@@ -168,6 +170,26 @@ def test_where_it_cannot_go_on_an_epoch_begins_anew_and_it_is_said(recipe: Recip
         fresh = sampler(recipe, shards, workers, world)
         assert_same_crops(drawn(second, range(3, 5)), drawn(fresh, range(3, 5)))
         assert second.place(5, CPU)["begun"] == 3
+
+
+@pytest.mark.parametrize(("at", "noticed"), [("front", True), ("back", True), ("size", True), (None, False)])
+def test_shards_that_changed_under_their_names_are_noticed(
+    recipe: Recipe, shards: Path, tmp_path: Path, at: str | None, noticed: bool
+) -> None:
+    """By their size and both ends; in another folder, and younger, they are the same ones."""
+    first = sampler(recipe, shards)
+    drawn(first, range(3))
+    place = first.place(3, CPU)
+    moved = shutil.copytree(shards, tmp_path / "moved")
+    content = bytearray((moved / "3.tar").read_bytes())
+    if at == "size":
+        content += bytes(512)
+    elif at is not None:
+        content[600 if at == "front" else -20000] ^= 1
+    (moved / "3.tar").write_bytes(content)
+    said: list[str] = []
+    sampler(recipe, moved, say=said.append).go_on(place, 3)
+    assert said == (["the shards begin a new epoch: 3.tar changed since the checkpoint"] if noticed else [])
 
 
 @pytest.mark.timeout(300)
@@ -244,7 +266,12 @@ main()
 def test_two_processes_go_on_together_after_a_kill(
     recipe: Recipe, shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Real processes and a real SIGKILL in step 5: after the restart both draw what they would have drawn without."""
+    """Real processes and a real SIGKILL in step 5: after the restart both draw what they would have drawn without.
+
+    And the second one names the damaged shard that only it reads: that went unheard.
+    """
+    damaged = shards_of(find_shards(shards), (0, 0), 0, 1, 2)[0]
+    Path(damaged).write_bytes(Path(damaged).read_bytes()[:-20000])
     (tmp_path / "killed.py").write_text(KILLED_AT_5)
     monkeypatch.setenv("DRAWN", str(tmp_path))
     keys = ["data.crop_frames=4", "data.batch_size=2", "data.shards=true", "run.steps=7", "run.checkpoint_every=2"]
@@ -259,6 +286,7 @@ def test_two_processes_go_on_together_after_a_kill(
     assert code == 0, out
     assert "resuming at step 4 of 7" in out
     assert "begin a new epoch" not in out
+    assert f"rank 1: shard {damaged} is damaged" in out
     for rank in range(2):
         lines = [json.loads(line) for line in (tmp_path / str(rank)).read_text().splitlines()]
         source = sampler(change(recipe, "data", shards=True), shards, 0, World(rank, 2))

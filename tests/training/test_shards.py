@@ -1,6 +1,7 @@
 """Reading shards: every clip once an epoch over all processes and workers, and what is damaged is named."""
 
 import contextlib
+import gzip
 import itertools
 import json
 import sys
@@ -17,7 +18,7 @@ from wavegrad.training.crop_stream import CropStream
 from wavegrad.training.data import context_samples
 from wavegrad.training.loop import train
 from wavegrad.training.shard_sampler import ShardSampler
-from wavegrad.training.shards import find_shards, shards_of
+from wavegrad.training.shards import find_shards, samples_of, shards_of
 from wavegrad.training.world import World
 
 
@@ -121,6 +122,25 @@ def test_damaged_shards_and_clips_are_named_and_skipped(recipe, shards):
     assert not any("\n" in line for line in said)
 
 
+def test_a_shard_that_was_cut_off_anywhere_is_named(shards):
+    """Also between two members, within a header, and where only the end's blocks of zeros are missing."""
+    whole, cut = (shards / "3.tar").read_bytes(), shards / "cut.tar"
+    with tarfile.open(shards / "3.tar") as tar:
+        members = tar.getmembers()
+        end = members[-1].offset_data + tarfile.BLOCKSIZE
+    lengths = [n for m in members[1:] for n in (m.offset, m.offset + 100, m.offset_data, m.offset_data + m.size // 2)]
+    for length in (*lengths, end):
+        cut.write_bytes(whole[:length])
+        said: list[str] = []
+        samples = list(samples_of(str(cut), said.append))
+        assert len(said) == 1, length
+        assert said[0].startswith(f"shard {cut} is damaged, what is left of it is skipped: ")
+        assert len(samples) <= 4
+    for complete in (whole, whole[: end + 2 * tarfile.BLOCKSIZE], gzip.compress(whole)):
+        cut.write_bytes(complete)
+        assert len(list(samples_of(str(cut), pytest.fail))) == 4
+
+
 def test_complaints_are_made_once_and_an_epoch_without_clips_ends_the_run(recipe, shards):
     mel, said = recipe.model.mel_config(), []
     (shards / "0.tar").write_bytes(b"no tar file" * 1000)
@@ -168,7 +188,8 @@ def test_the_same_recipe_reads_prepared_shards_with_one_key_changed(tmp_path, mo
 
     out = tmp_path / "out"
     said = wavegrad("prepare", "folder", "--source", SPEECH, "--out", out, "--valid-share", 0, "--shards", 2)
-    assert f"2 shards: wavegrad train RECIPE --data {out / 'shards'} --set data.shards=true" in said
+    folders = f"--data {out / 'shards'} --valid {out / 'valid'}"
+    assert f"2 shards\nnext: wavegrad train RECIPE {folders} --run-dir RUN --set data.shards=true" in said
     small = ["data.crop_frames=4", "data.batch_size=2", "run.valid_synthesis=0", "run.device=cpu", "run.log_every=1"]
     for folder, keys, goals in (("train", [], [1]), ("shards", ["data.shards=true"], [2, 3])):
         for steps in goals:

@@ -1,6 +1,7 @@
 """`wavegrad prepare`: a corpus, fetched and made ready for training."""
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Literal
 
 import typer
@@ -18,7 +19,12 @@ def prepare(
     downloads: Annotated[
         Path | None, typer.Option(help="Folder for archives and what is unpacked; left out: OUT/downloads.")
     ] = None,
-    parts: Annotated[str | None, typer.Option(help="Parts of libritts, with commas between them.")] = None,
+    parts: Annotated[
+        str | None,
+        typer.Option(
+            help="Parts of libritts with commas between them, as train-clean-100,dev-clean; left out: all clean ones."
+        ),
+    ] = None,
     sample_rate: Annotated[int, typer.Option(help="Hz.", min=1)] = 24000,
     valid_share: Annotated[
         float, typer.Option(help="Share that validates, and that tests, where no split is published.")
@@ -34,9 +40,10 @@ def prepare(
 
     The same command goes on where it was interrupted. Then: wavegrad train RECIPE --data OUT/train --valid OUT/valid
     """
-    from wavegrad.corpora import CORPORA, PrepareConfig, fetch
+    from tqdm import tqdm
+
+    from wavegrad.corpora import CORPORA, PrepareConfig, fetch_unpacked
     from wavegrad.corpora import prepare as prepare_recordings
-    from wavegrad.corpora.download import unpack
     from wavegrad.corpora.known import parts_of
     from wavegrad.corpora.shards import write_shards
 
@@ -47,17 +54,27 @@ def prepare(
         if not chosen.parts:
             raise ConfigError("a folder of your own needs --source FOLDER")
         folder = downloads or out / "downloads"
-        roots = [unpack(fetch(chosen.parts[name], folder, typer.echo), folder) for name in names]
+        roots = [fetch_unpacked(chosen.parts[name], folder, typer.echo) for name in names]
     elif source.is_dir():
         roots = [source]
     else:
         raise ConfigError(f"{source} is not a folder")
-    typer.echo(chosen.source)
-    out.mkdir(parents=True, exist_ok=True)
-    made = prepare_recordings((r for root in roots for r in chosen.find(root)), out, config, typer.echo, workers)
+    if chosen.parts:
+        typer.echo(chosen.source)
+    found = (recording for root in roots for recording in chosen.find(root))
+    made = prepare_recordings(found, out, config, tqdm.write, workers)
     for split in ("train", "valid", "test"):
-        seconds = [p.seconds for p in made if p.split == split]
-        typer.echo(f"{split}: {len(seconds)} clips, {sum(seconds) / 3600:.2f} h")
+        typer.echo(f"{split}: {_amount([p.seconds for p in made if p.split == split])}")
+    data, key = out / "train", ""
     if shards is not None:
         paths = write_shards([p for p in made if p.split == "train"], out, out / "shards", shards)
-        typer.echo(f"{len(paths)} shards: wavegrad train RECIPE --data {out / 'shards'} --set data.shards=true")
+        typer.echo(f"{len(paths)} shards")
+        data, key = out / "shards", " --set data.shards=true"
+    folders = f"--data {quote(str(data))} --valid {quote(str(out / 'valid'))}"
+    typer.echo(f"next: wavegrad train RECIPE {folders} --run-dir RUN{key}")
+
+
+def _amount(seconds: list[float]) -> str:
+    """Clips and how long they are together."""
+    total = sum(seconds)
+    return f"{len(seconds)} clips, {f'{total / 3600:.2f} h' if total >= 3600 else f'{total / 60:.1f} min'}"

@@ -1,6 +1,7 @@
 """`wavegrad train`: train, or go on training."""
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -8,7 +9,12 @@ import typer
 
 def train(
     recipe: Annotated[str, typer.Argument(help="Recipe file, for example recipes/small-24k.toml.")],
-    data: Annotated[Path, typer.Option(help="Folder of audio files, searched at any depth, or of shards.")],
+    data: Annotated[
+        Path,
+        typer.Option(
+            help="Folder of audio files, searched at any depth; with data.shards, of shards, or a list of them."
+        ),
+    ],
     run: Annotated[
         Path, typer.Option("--run-dir", help="Folder for checkpoints, log and the best model; the same one resumes.")
     ],
@@ -24,7 +30,8 @@ def train(
         typer.Option(help="Folder of NAME.npy or NAME.pt to train on instead of the recordings' mels: predicted ones."),
     ] = None,
     overrides: Annotated[
-        list[str] | None, typer.Option("--set", help="Change a key of the recipe: section.key=value. May be repeated.")
+        list[str] | None,
+        typer.Option("--set", help="Change a key of the recipe; may be repeated.", metavar="SECTION.KEY=VALUE"),
     ] = None,
 ) -> None:
     """Train a vocoder by a recipe.
@@ -32,9 +39,11 @@ def train(
     On several GPUs: torchrun --nproc-per-node N -m wavegrad train RECIPE ... ; batch_size is that of all together.
     Ctrl-C (or a TERM signal) saves and stops; the same command goes on from there.
     """
+    from tqdm import tqdm
+
     from wavegrad.training import load_recipe
     from wavegrad.training import train as run_training
 
-    outcome = run_training(load_recipe(recipe, overrides), data, run, valid, typer.echo, start=start, mels=mels)
+    outcome = run_training(load_recipe(recipe, overrides), data, run, valid, tqdm.write, start=start, mels=mels)
     if outcome.finished:
-        typer.echo(f"listen: wavegrad vocode AUDIO --model {run / 'best'} --out DIR")
+        typer.echo(f"listen: wavegrad vocode AUDIO --model {quote(str(run / 'best'))} --out DIR")

@@ -1,6 +1,7 @@
 """Archives: fetched once, broken downloads taken up again, sums checked, unpacked whole or not at all."""
 
 import hashlib
+import http.client
 import os
 import shutil
 import tarfile
@@ -10,11 +11,26 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+from tqdm import tqdm
+
 from wavegrad.corpora.corpus import Archive
 from wavegrad.errors import CorpusError
 
 BLOCK = 1 << 20
 """Bytes read at a time."""
+
+
+def fetch_unpacked(archive: Archive, folder: Path, say: Callable[[str], None]) -> Path:
+    """The folder into which an archive was unpacked below `folder`; fetched and unpacked only where there is none.
+
+    Raises:
+        CorpusError: as `fetch` and `unpack`.
+    """
+    target = unpacked(folder / archive.filename, folder)
+    if target.is_dir():
+        say(f"{target} is there")
+        return target
+    return unpack(fetch(archive, folder, say), folder)
 
 
 def fetch(archive: Archive, folder: Path, say: Callable[[str], None]) -> Path:
@@ -23,22 +39,27 @@ def fetch(archive: Archive, folder: Path, say: Callable[[str], None]) -> Path:
     What was received of a broken download stays in NAME.part, and the next call asks the server for the rest.
 
     Raises:
-        CorpusError: the server cannot be reached or does not have the file, or the sum is wrong (the file is deleted
-            then).
+        CorpusError: the server cannot be reached or does not have the file, or the sum is wrong (what was downloaded is
+            deleted then; what was there before is not).
     """
     path = folder / archive.filename
     if path.exists():
-        say(f"{path.name} is there")
+        wrong = _wrong_sum(path, archive)
+        if wrong is not None:
+            raise CorpusError(f"{path}: {wrong}; delete it, and it is downloaded again")
+        say(f"{path} is there")
         return path
-    folder.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         _receive(archive.url, part, say)
-    except (OSError, urllib.error.URLError) as error:
-        raise CorpusError(
-            f"{archive.url}: {error}; {_size(part)} bytes are kept in {part}, the same command goes on from there"
-        ) from error
-    _check_sum(part, archive)
+    except (OSError, http.client.HTTPException) as error:
+        kept = f"{_size(part)} bytes are kept in {part}, the same command goes on from there"
+        raise CorpusError(f"{archive.url}: {error}; {kept if _size(part) else 'nothing was received'}") from error
+    wrong = _wrong_sum(part, archive)
+    if wrong is not None:
+        part.unlink()
+        raise CorpusError(f"{archive.url}: {wrong}; the file was deleted, download it again")
     os.replace(part, path)
     return path
 
@@ -55,28 +76,34 @@ def _receive(url: str, part: Path, say: Callable[[str], None]) -> None:
         raise
     with response:
         resumed = response.status == 206
-        left = int(response.headers.get("Content-Length", 0))
-        say(f"{'resuming' if resumed else 'downloading'} {url}, {left / 1e9:.2f} GB")
-        with part.open("ab" if resumed else "wb") as file:
-            shutil.copyfileobj(response, file, BLOCK)
-        if left and _size(part) != left + (begin if resumed else 0):
+        begin = begin if resumed else 0
+        length = response.headers.get("Content-Length")
+        total = None if length is None else begin + int(length)
+        say(f"{'resuming' if resumed else 'downloading'} {url}")
+        bar = tqdm(total=total, initial=begin, unit="B", unit_scale=True, dynamic_ncols=True)
+        with part.open("ab" if resumed else "wb") as file, bar:
+            while block := response.read(BLOCK):
+                file.write(block)
+                bar.update(len(block))
+        if total is not None and _size(part) != total:
             raise OSError("the connection ended early")
 
 
-def _check_sum(path: Path, archive: Archive) -> None:
+def _wrong_sum(path: Path, archive: Archive) -> str | None:
+    """What is wrong with the sum of a file; None where it is right, or none is published."""
     if archive.checksum is None:
-        return
+        return None
     kind, expected = archive.checksum.split(":")
     digest = hashlib.new(kind)
     with path.open("rb") as file:
         while block := file.read(BLOCK):
             digest.update(block)
-    if digest.hexdigest() != expected:
-        path.unlink()
-        raise CorpusError(
-            f"{archive.url}: the {kind} sum is {digest.hexdigest()}, not {expected}; the file was deleted, download it "
-            "again"
-        )
+    return None if digest.hexdigest() == expected else f"the {kind} sum is {digest.hexdigest()}, not {expected}"
+
+
+def unpacked(archive: Path, folder: Path) -> Path:
+    """The folder that `unpack` makes of an archive."""
+    return folder / archive.name.split(".")[0]
 
 
 def unpack(archive: Path, folder: Path) -> Path:
@@ -87,7 +114,7 @@ def unpack(archive: Path, folder: Path) -> Path:
     Raises:
         CorpusError: it is damaged, or names files outside.
     """
-    target = folder / archive.name.split(".")[0]
+    target = unpacked(archive, folder)
     if target.is_dir():
         return target
     fresh = folder / f".{target.name}.part"

@@ -11,11 +11,16 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
+from tqdm import tqdm
+
 from wavegrad.audio.io import read_audio, write_audio
+from wavegrad.config import load_toml, save_toml, to_dict
 from wavegrad.corpora.corpus import Recording, Split
 from wavegrad.errors import AudioError, ConfigError, CorpusError
 
 MANIFEST = "manifest.jsonl"
+SETTINGS = "prepare.toml"
+SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 
 
 @dataclass(frozen=True)
@@ -58,28 +63,32 @@ def prepare(
     say: Callable[[str], None],
     workers: int = 1,
 ) -> list[Prepared]:
-    """Write OUT/<split>/<speaker>/<name>.flac and OUT/manifest.jsonl.
+    """Write OUT/<split>/<speaker>/<name>.flac, OUT/prepare.toml with the choices, and OUT/manifest.jsonl.
 
-    What is there is kept, so that an interrupted call can be made again. A recording that cannot be used is named and
-    left out.
+    What is there is kept, so that an interrupted call can be made again; what earlier calls wrote is no recording, even
+    where OUT is inside the corpus. A recording that cannot be used is named and left out.
 
     Raises:
-        CorpusError: there is no recording, none is usable, or two have the same name.
+        CorpusError: there is no recording, none is usable, two have the same name, or OUT was made with other choices
+            or cannot be written.
+        AudioError: a clip cannot be written.
     """
-    items = list(recordings)
+    own = {(out / split).resolve() for split in SPLITS}
+    items = [each for each in recordings if own.isdisjoint(each.path.resolve().parents)]
     if not items:
         raise CorpusError("no recording was found; is this the folder of that corpus?")
     _check_names(items)
+    _settle(config, out)
     made: list[Prepared] = []
-    for recording, result in zip(
-        items, _map(partial(_prepare_one, out=out, config=config), items, workers), strict=True
-    ):
+    results = _map(partial(_prepare_one, out=out, config=config), items, workers)
+    for recording, result in tqdm(zip(items, results, strict=True), total=len(items), unit="clip", dynamic_ncols=True):
         if isinstance(result, str):
             say(f"left out {recording.name}: {result}")
         else:
             made.append(result)
     if not made:
         raise CorpusError("no recording is usable; the lines above say why")
+    _name_strangers(made, out, say)
     temporary = out / f"{MANIFEST}.part"
     temporary.write_text("".join(json.dumps(asdict(p)) + "\n" for p in made), encoding="utf-8")
     os.replace(temporary, out / MANIFEST)
@@ -98,18 +107,47 @@ def _prepare_one(recording: Recording, out: Path, config: PrepareConfig) -> Prep
     path = Path(split) / recording.speaker / f"{recording.name}.flac"
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error")  # a recording that was cut off, or clips, is not trained on
+            warnings.simplefilter("error")  # a recording that was cut off is not trained on
             waveform, rate = read_audio(recording.path, config.sample_rate)
-            seconds = len(waveform) / rate
-            if seconds < config.min_seconds:
-                return f"{seconds:.2f} s is shorter than {config.min_seconds} s"
-            if not (out / path).exists():
-                (out / path).parent.mkdir(parents=True, exist_ok=True)
-                peak = max(1.0, waveform.abs().max().item())  # resampling may overshoot full scale
-                write_audio(out / path, waveform / peak, rate)
     except (AudioError, UserWarning) as error:
         return str(error)
+    seconds = len(waveform) / rate
+    if seconds < config.min_seconds:
+        return f"{seconds:.2f} s is shorter than {config.min_seconds} s"
+    if not (out / path).exists():
+        (out / path).parent.mkdir(parents=True, exist_ok=True)
+        peak = max(1.0, waveform.abs().max().item())  # resampling may overshoot full scale
+        write_audio(out / path, waveform / peak, rate)
     return Prepared(path.as_posix(), recording.speaker, split, round(seconds, 3), str(recording.path))
+
+
+def _settle(config: PrepareConfig, out: Path) -> None:
+    """Write down the choices; refuse others than those with which the folder was made, since what is there is kept."""
+    path = out / SETTINGS
+    try:
+        if path.exists():
+            before, now = load_toml(path), to_dict(config)
+            changed = [
+                f"{key} {value} (was {before.get(key)})" for key, value in now.items() if before.get(key) != value
+            ]
+            if changed:
+                raise CorpusError(
+                    f"{out} was made with other choices: {', '.join(changed)}; choose another --out, or delete it"
+                )
+        out.mkdir(parents=True, exist_ok=True)
+        save_toml(to_dict(config), path)
+    except OSError as error:
+        raise CorpusError(f"{out}: cannot be written: {error.strerror}; choose another --out") from error
+
+
+def _name_strangers(made: list[Prepared], out: Path, say: Callable[[str], None]) -> None:
+    """Say which clips in the folders of the splits are of no recording: a training would read them too."""
+    known = {item.path for item in made}
+    found = sorted(p.relative_to(out).as_posix() for split in SPLITS for p in (out / split).rglob("*.flac"))
+    others = [name for name in found if name not in known]
+    if others:
+        more = f" and {len(others) - 3} more" if len(others) > 3 else ""
+        say(f"of no recording of this corpus, but a training would read them: {', '.join(others[:3])}{more}, in {out}")
 
 
 def _map(

@@ -1,11 +1,17 @@
 """Feature-wise linear modulation (FiLM): what the noisy waveform and the noise level tell the upsampling path."""
 
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from wavegrad.network.conv import Conv
 from wavegrad.network.noise_embedding import NoiseEmbedding
-from wavegrad.shapes import Feature, FeatureOut, NoiseLevel
+from wavegrad.shapes import Feature, NoiseLevel
+
+Film = Float[Tensor, "batch scale_and_shift time"]
+"""gamma and xi of every position, in this order along the channels."""
+FilmOut = Float[Tensor, "batch scale_and_shift time_out"]
+"""At the rate that a UBlock goes up to."""
 
 
 class FiLM(nn.Module):
@@ -34,7 +40,7 @@ class FiLM(nn.Module):
     ):
         super().__init__()
         self.input = Conv(n_in, n_hidden, 3)
-        self.activation = nn.LeakyReLU(slope)
+        self.activation = nn.LeakyReLU(slope, inplace=True)  # no gradient needs what a convolution gave
         self.embedding = NoiseEmbedding(n_hidden, level_scale, step_levels)
         self.output = Conv(n_hidden, 2 * n_out, 3)
         for conv in (self.input, self.output):
@@ -44,14 +50,12 @@ class FiLM(nn.Module):
         assert self.output.bias is not None
         nn.init.ones_(self.output.bias[:n_out])
 
-    def forward(self, x: Feature, noise_level: NoiseLevel) -> tuple[FeatureOut, FeatureOut]:
+    def forward(self, x: Feature, noise_level: NoiseLevel) -> Film:
         h = self.activation(self.input(x))
-        h = h + self.embedding(noise_level).to(h.dtype)[:, :, None]  # the same for every time position
-        scale, shift = self.output(h).chunk(2, dim=1)
-        return scale, shift
+        return self.output(h + self.embedding(noise_level).to(h.dtype)[:, :, None])  # the same for every time position
 
 
-def modulate(x: Feature, film: tuple[Feature, Feature]) -> Feature:
+def modulate(x: Feature, film: Film) -> Feature:
     """gamma * u + xi."""
-    scale, shift = film
+    scale, shift = film.chunk(2, dim=1)
     return torch.addcmul(shift, scale, x)

@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from wavegrad.network.conv import Conv, Resampling, orthogonal_, upsample
-from wavegrad.network.film import modulate
+from wavegrad.network.film import Film, FilmOut, modulate
 from wavegrad.shapes import Feature, FeatureOut
 
 
@@ -29,14 +29,14 @@ class UBlock(nn.Module):
         )
         orthogonal_(self)
 
-    def forward(self, x: Feature, film: tuple[FeatureOut, FeatureOut]) -> FeatureOut:
+    def forward(self, x: Feature, film: FilmOut) -> FeatureOut:
         conv_1, conv_2, conv_3, conv_4 = self.convs
         residual = upsample(self.residual(x), self.factor, self.mode)
-        h = conv_1(upsample(self._activate(x), self.factor, self.mode))
-        h = conv_2(self._activate(modulate(h, film))) + residual
-        u = conv_3(self._activate(modulate(h, film)))
-        u = conv_4(self._activate(modulate(u, film)))
-        return h + u
+        h = conv_1(upsample(F.leaky_relu(x, self.slope), self.factor, self.mode))
+        h = conv_2(self.modulated(h, film)) + residual
+        u = conv_3(self.modulated(h, film))
+        return h + conv_4(self.modulated(u, film))
 
-    def _activate(self, x: Feature) -> Feature:
-        return F.leaky_relu(x, self.slope)
+    def modulated(self, x: Feature, film: Film) -> Feature:
+        """FiLM and the LeakyReLU behind it."""
+        return F.leaky_relu(modulate(x, film), self.slope)

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +20,9 @@ from wavegrad.shapes import Mask, Mel
 from wavegrad.training.bank import ClipBank, MelBank, to_device
 from wavegrad.training.clip_mels import LEAST, at_gain, check_gain, raw_mels
 from wavegrad.training.recipe import DataRecipe
+
+END, END_FRAMES = 4096, 16
+"""Samples of a clip, at its beginning and at its end, and first frames of its mel that count for a fingerprint."""
 
 
 @dataclass(frozen=True)
@@ -82,10 +86,14 @@ def load_corpus(
     for path in paths:
         name = path.relative_to(root).as_posix()
         try:
-            waveform, _ = read_audio(path, mel.sample_rate)
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                waveform, _ = read_audio(path, mel.sample_rate)
         except AudioError as error:
             report(f"skipped {name}: {error}")
             continue
+        for warning in caught:
+            report(f"{warning.message}; what is left of it is used")
         why = why_unusable(waveform, mel.sample_rate, recipe)
         if why is not None:
             report(f"skipped {name}: {why}")
@@ -134,12 +142,26 @@ def mel_of_clip(folder: Path, name: str, n_samples: int, config: MelConfig) -> F
 
 def hold_out(paths: list[Path], root: Path, n_valid: int) -> tuple[list[Path], list[Path]]:
     """Split into (train, valid) by a hash of the names, so that a clip keeps its side when others come or go."""
+    if n_valid < 1:
+        raise TrainingError("data.valid_clips is 0: nothing is held out to validate on; pass --valid DIR or raise it")
     by_hash = sorted(paths, key=lambda p: hashlib.sha256(p.relative_to(root).as_posix().encode()).digest())
     if len(paths) < 2 * n_valid:
         raise TrainingError(
             f"{root} has {len(paths)} clips, too few to hold out {n_valid}; pass --valid DIR or lower data.valid_clips"
         )
     return sorted(by_hash[n_valid:]), sorted(by_hash[:n_valid])
+
+
+def fingerprint(clips: Iterable[Clip]) -> str:
+    """Of the names, the lengths and both ends of clips, and of the mels that they came with: with the same one, the
+    crops of a step are the same."""
+    digest = hashlib.sha256()
+    for clip in clips:
+        digest.update(f"{clip.name} {len(clip.pcm)}\n".encode())
+        ends = [clip.pcm[:END], clip.pcm[-END:], *([] if clip.mel is None else [clip.mel[:, :END_FRAMES]])]
+        for end in ends:
+            digest.update(end.contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def context_samples(mel: MelConfig) -> int:

@@ -1,6 +1,7 @@
 """Fine-tuning: start from the weights of a model."""
 
 from collections.abc import Callable
+from typing import Any
 
 from wavegrad.checkpoint import Model
 from wavegrad.config import to_dict
@@ -11,6 +12,12 @@ from wavegrad.training.model_recipe import ModelRecipe
 LEAST_SHARE = 0.1
 """Less than this share of the weights taken over is no fine-tuning: a few biases of equal length fit anything."""
 
+UNSEEN = (
+    *("mel_mean", "mel_std", "factors", "ublock_dilations", "dblock_dilations", "level_scale", "downsampling"),
+    *("upsampling", "leaky_slope"),
+)
+"""Of the network's config, what weights of the same shapes may differ in."""
+
 
 def init_from(network: WaveGrad, model: Model, recipe: ModelRecipe, say: Callable[[str], None]) -> None:
     """Copy into `network` the model's weights, in place; a layer of another shape keeps its new, random weights and is
@@ -19,7 +26,8 @@ def init_from(network: WaveGrad, model: Model, recipe: ModelRecipe, say: Callabl
     Args:
         network: of the recipe, newly initialised.
         model: where the weights come from.
-        recipe: of the new model; where its front-end or prior differ from the old ones, that is said.
+        recipe: of the new model; where its front-end or prior differ from the old ones, or what its network does with
+            equal weights, that is said.
         say: where messages go.
 
     Raises:
@@ -38,10 +46,20 @@ def init_from(network: WaveGrad, model: Model, recipe: ModelRecipe, say: Callabl
     for name in new.keys() - fits.keys():
         was = f"{tuple(old[name].shape)} there" if name in old else "not there"
         say(f"new, random weights: {name}, {tuple(new[name].shape)} here, {was}")
+    for name in old.keys() - new.keys():
+        say(f"left behind: {name}, {tuple(old[name].shape)} there, not here")
     for what, before, now in (
+        ("network", _unseen(model.network), _unseen(network)),
         ("front-end", to_dict(model.mel_config), to_dict(recipe.mel_config())),
         ("prior", to_dict(model.prior), to_dict(recipe.prior)),
     ):
-        differ = [f"{key} {before[key]!r} -> {now[key]!r}" for key in now if before.get(key) != now[key]]
+        differ = [f"{key} {before.get(key)!r} -> {now[key]!r}" for key in now if before.get(key) != now[key]]
         if differ:
             say(f"the {what} differs, training must make up for it: {', '.join(differ)}")
+
+
+def _unseen(network: WaveGrad) -> dict[str, Any]:
+    """What a network is besides the shapes of its weights: the normalisation of its mel, for instance."""
+    config = to_dict(network.config)
+    conditioning = "index" if network.config.step_levels else "level"
+    return {**{key: config[key] for key in UNSEEN}, "conditioning": conditioning}

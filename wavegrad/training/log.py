@@ -2,6 +2,8 @@
 
 import json
 import math
+import os
+import sys
 import time
 from pathlib import Path
 from types import TracebackType
@@ -10,6 +12,9 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor
 from tqdm import tqdm
+
+QUIET_S = 60.0
+"""Between two states of the bar where they go to a file, s."""
 
 
 class RunLog:
@@ -20,7 +25,14 @@ class RunLog:
         self._drop_after(start)
         self._file = self._path.open("a", encoding="utf-8")
         self._board = _summary_writer(folder / "tensorboard", start)
-        self._bar = tqdm(total=total, initial=start, unit="step", dynamic_ncols=True, smoothing=0.05)
+        self._bar = tqdm(
+            total=total,
+            initial=start,
+            unit="step",
+            dynamic_ncols=True,
+            smoothing=0.05,
+            mininterval=0.1 if sys.stderr.isatty() else QUIET_S,
+        )
         self._began = time.monotonic()
 
     def __enter__(self) -> "RunLog":
@@ -69,7 +81,9 @@ class RunLog:
         """Forget what an interrupted run logged after the checkpoint from which it goes on."""
         if self._path.exists():
             lines = self._path.read_text(encoding="utf-8").splitlines(keepends=True)
-            self._path.write_text("".join(x for x in lines if _step_of(x) <= start), encoding="utf-8")
+            temporary = self._path.with_suffix(".part")
+            temporary.write_text("".join(x for x in lines if _step_of(x) <= start), encoding="utf-8")
+            os.replace(temporary, self._path)
 
 
 class MuteLog:

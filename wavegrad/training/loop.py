@@ -1,6 +1,7 @@
 """The training loop: when to step, log, validate and save; how to stop and to go on."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,8 @@ from wavegrad.training.corpus import load_corpora
 from wavegrad.training.init_from import init_from
 from wavegrad.training.log import MuteLog, RunLog
 from wavegrad.training.recipe import Recipe
-from wavegrad.training.state import load_newest, save_state
+from wavegrad.training.run_folder import claimed
+from wavegrad.training.state import TrainingState, load_newest, save_state
 from wavegrad.training.stop import StopSignal
 from wavegrad.training.trainer import StepReport, Trainer
 from wavegrad.training.validation import Validator
@@ -62,11 +64,12 @@ def train(
 
     Raises:
         ConfigError: the run was begun with another recipe, or `start` does not fit it.
-        TrainingError: no usable clip, or a loss or gradient that is not finite.
-        CheckpointError: there are checkpoints, and none can be read.
+        TrainingError: another process trains in that folder, no usable clip, or a loss or gradient that is not finite.
+        CheckpointError: there are checkpoints, and none can be read, or one cannot be written.
     """
-    with joined_world(choose_device(recipe.run.device).type == "cuda") as world:
-        return _train(recipe, data, run, valid, say if world.is_first else _unheard, start, mels, world)
+    on_gpu = choose_device(recipe.run.device).type == "cuda"
+    with joined_world(on_gpu) as world, claimed(run) if world.is_first else nullcontext():
+        return _train(recipe, data, run, valid, say, start, mels, world)
 
 
 def _train(
@@ -79,19 +82,21 @@ def _train(
     mels: Path | None,
     world: World,
 ) -> Outcome:
-    state = load_newest(run / "checkpoints", say)
+    tell = world.of_first(say)
+    state = load_newest(run / "checkpoints", tell)
     if state is not None:
         begun = from_dict(Recipe, state.recipe, f"{run}: recipe")  # a key younger than the run has its default
         check_same_recipe(to_dict(begun), to_dict(recipe), run)
     model = load_model(resolve_model(start)) if start is not None and state is None else None
     corpora = load_corpora(recipe, data, valid, say, mels, world)
-    initialise = partial(init_from, model=model, recipe=recipe.model, say=say) if model is not None else None
+    initialise = partial(init_from, model=model, recipe=recipe.model, say=tell) if model is not None else None
     trainer = Trainer(recipe, corpora.train, world, initialise)
+    trainer.fingerprints = corpora.fingerprints()
     if state is not None:
         trainer.restore(state)
-        say(f"resuming at step {trainer.step} of {recipe.run.steps}")
+        tell(f"resuming at step {trainer.step} of {recipe.run.steps}")
+        _compare_clips(state, trainer, tell)
     if world.is_first:
-        run.mkdir(parents=True, exist_ok=True)
         save_toml(to_dict(recipe), run / "recipe.toml")
     return _run(trainer, Validator(recipe, corpora.valid, trainer.preprocess), run)
 
@@ -144,15 +149,15 @@ def _check(trainer: Trainer, report: StepReport, run: Path) -> None:
 
 def _validate(trainer: Trainer, validator: Validator, log: RunLog | MuteLog, run: Path) -> bool:
     """Measure the averaged weights; keep them as a model directory: `last`, and `best` when the loss is the lowest
-    yet (then true is returned)."""
+    yet, or the best one is gone (then true is returned)."""
     vocoder = trainer.vocoder()
     result = validator(trainer.ema.network, vocoder)
     log.write(trainer.step, "valid", result.record())
-    log.say(f"step {trainer.step}: validation loss {result.loss:.4f}, log-mel distance {result.log_mel_db:.2f} dB")
+    log.say(f"step {trainer.step}: {result}")
     for name, waveform in result.audio.items():
         log.audio(trainer.step, name, waveform, vocoder.sample_rate)
     vocoder.save_pretrained(run / "last", trainer.recipe.run.half_model)
-    if result.loss >= trainer.best_loss:
+    if (run / "best").is_dir() and not result.loss < trainer.best_loss:
         return False
     trainer.best_loss = result.loss
     vocoder.save_pretrained(run / "best", trainer.recipe.run.half_model)
@@ -163,8 +168,15 @@ def _save(trainer: Trainer, run: Path) -> None:
     save_state(trainer.state(), run / "checkpoints", trainer.recipe.run.keep_checkpoints)
 
 
-def _unheard(line: str) -> None:
-    """What a process says that is not the first."""
+def _compare_clips(state: TrainingState, trainer: Trainer, tell: Callable[[str], None]) -> None:
+    """Say which clips are others than those of the checkpoint, and forget what was best on others."""
+    before, now = state.fingerprints or {}, trainer.fingerprints or {}
+    changed = {split for split in before.keys() & now.keys() if before[split] != now[split]}
+    if "train" in changed:
+        tell("the clips to train on are others than those of the checkpoint: the run is no longer that of its seed")
+    if "valid" in changed:
+        tell("the clips to validate on are others than those of the checkpoint: the best model is judged anew")
+        trainer.best_loss = float("inf")
 
 
 def check_same_recipe(saved: dict[str, Any], asked: dict[str, Any], run: Path) -> None:

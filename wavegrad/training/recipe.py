@@ -12,6 +12,7 @@ from wavegrad.diffusion.training_schedules import ScheduleKind, training_schedul
 from wavegrad.errors import ConfigError, unknown
 from wavegrad.network import WaveGradConfig
 from wavegrad.training.model_recipe import ModelRecipe
+from wavegrad.vocoder.schedules import standard_schedules
 
 
 @dataclass(frozen=True)
@@ -98,9 +99,15 @@ class DataRecipe:
             raise ConfigError(
                 f"shuffle_clips is {self.shuffle_clips}, crops_per_clip {self.crops_per_clip}; both must be 1 or more"
             )
-        if self.gain_db[0] > self.gain_db[1]:
+        if not -math.inf < self.gain_db[0] <= self.gain_db[1] < math.inf:
             raise ConfigError(
-                f"gain_db runs from {self.gain_db[0]} to {self.gain_db[1]}; the first must not be the larger"
+                f"gain_db runs from {self.gain_db[0]} to {self.gain_db[1]}; both must be finite, and the first not the "
+                "larger"
+            )
+        if self.valid_clips < 0 or not 0 <= self.min_seconds < math.inf or self.silence_db > 0:
+            raise ConfigError(
+                f"valid_clips is {self.valid_clips}, min_seconds {self.min_seconds}; both must be 0 or more, "
+                f"min_seconds finite, and silence_db, {self.silence_db}, at most 0"
             )
 
 
@@ -132,11 +139,21 @@ class OptimizerRecipe:
 
     def __post_init__(self) -> None:
         if not (
-            self.learning_rate > 0 and self.clip_norm > 0 and 0 <= self.ema_decay < 1 and 0 <= self.final_rate <= 1
+            0 < self.learning_rate < math.inf
+            and self.clip_norm > 0
+            and 0 <= self.ema_decay < 1
+            and 0 <= self.final_rate <= 1
         ):
             raise ConfigError(
-                f"learning_rate {self.learning_rate} and clip_norm {self.clip_norm} must be > 0, "
+                f"learning_rate {self.learning_rate} and clip_norm {self.clip_norm} must be > 0, the first one finite, "
                 f"ema_decay {self.ema_decay} in [0, 1), final_rate {self.final_rate} in [0, 1]"
+            )
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise ConfigError(f"betas are {list(self.betas)}; both must lie in [0, 1)")
+        if not 0 <= self.weight_decay < math.inf or self.warmup_steps < 0:
+            raise ConfigError(
+                f"weight_decay is {self.weight_decay}, warmup_steps {self.warmup_steps}; both must be 0 or more, the "
+                "first one finite"
             )
 
 
@@ -205,8 +222,11 @@ class RunRecipe:
         for name in counts:
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be 1 or more")
-        if self.prefetch < 0 or self.workers < 0:
-            raise ConfigError(f"prefetch is {self.prefetch}, workers {self.workers}; both must be 0 or more")
+        for name in ("seed", "prefetch", "workers", "valid_synthesis"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be 0 or more")
+        if self.seed >= 2**63:
+            raise ConfigError(f"seed is {self.seed}; it must be below 2^63")
 
 
 @dataclass(frozen=True)
@@ -227,10 +247,10 @@ class Recipe:
             )
         self.network_config()
         check_iterations(self.model.griffin_lim, self.model.mel_config())
-        if self.objective.conditioning == "index":
-            names = sub_schedules(self.schedule.schedule())
-            if self.model.default_schedule not in names:
-                raise ConfigError(unknown("default_schedule", self.model.default_schedule, names))
+        indexed = self.objective.conditioning == "index"
+        names = sub_schedules(self.schedule.schedule()) if indexed else standard_schedules(self.model.prior)
+        if self.model.default_schedule not in names:
+            raise ConfigError(unknown("default_schedule", self.model.default_schedule, names))
 
     def network_config(self) -> WaveGradConfig:
         """The network of the model, with the outputs and inputs that the objective needs."""

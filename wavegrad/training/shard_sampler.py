@@ -11,7 +11,7 @@ from wavegrad.errors import ConfigError, TrainingError
 from wavegrad.training.crop_stream import Batch, CropStream, Position, Turn
 from wavegrad.training.data import Crops
 from wavegrad.training.recipe import DataRecipe
-from wavegrad.training.shards import fingerprint
+from wavegrad.training.shards import fingerprint, what_changed
 from wavegrad.training.world import World
 
 
@@ -29,7 +29,7 @@ class ShardSampler:
         seed: of the run.
         workers: processes that read and decode, for each process that trains; 0: none.
         world: this process.
-        say: where complaints go, each one once.
+        say: where complaints go, each one once; every process has its own.
 
     Raises:
         ConfigError: there are fewer shards than readers.
@@ -57,6 +57,7 @@ class ShardSampler:
         self.seed = seed
         self.workers = workers
         self.world = world
+        self._fingerprints = [fingerprint(shard) for shard in self.shards]
         self._say = say
         self._said: set[str] = set()
         self._batches: Iterator[Batch] | None = None
@@ -79,7 +80,7 @@ class ShardSampler:
             self._turns[step] = self._turn
         batch = next(self._batches)
         for complaint in set(batch.complaints) - self._said:
-            self._say(complaint)
+            self._say(f"rank {self.world.rank}: {complaint}" if self.world.size > 1 else complaint)
             self._said.add(complaint)
         if batch.crops is None:
             raise TrainingError("no usable clip in the shards of a worker; the lines above say why each was skipped")
@@ -98,7 +99,7 @@ class ShardSampler:
         everywhere = self.world.gather(torch.tensor(positions, device=device).flatten())
         return {
             "begun": self._begun,
-            "shards": fingerprint(self.shards),
+            "shards": self._fingerprints,
             "worker": worker,
             "positions": everywhere.reshape(self.world.size, *torch.tensor(positions).shape).cpu(),
         }
@@ -109,7 +110,7 @@ class ShardSampler:
         self._turn = Turn((Position(),) * max(1, self.workers))
         why = self._mismatch(place)
         if why is not None:
-            self._say(f"the shards begin a new epoch: {why}")
+            self.world.of_first(self._say)(f"the shards begin a new epoch: {why}")
         elif place is not None:
             mine = place["positions"][self.world.rank].tolist()
             self._begun, self._turn = place["begun"], Turn(tuple(Position(*p) for p in mine), place["worker"])
@@ -118,8 +119,9 @@ class ShardSampler:
     def _mismatch(self, place: dict[str, Any] | None) -> str | None:
         if place is None:
             return "the checkpoint does not say how far they were read"
-        if place["shards"] != fingerprint(self.shards):
-            return "they are others than those of the checkpoint"
+        changed = what_changed(place["shards"], self._fingerprints)
+        if changed is not None:
+            return changed
         before, now = tuple(place["positions"].shape[:2]), (self.world.size, max(1, self.workers))
         if before != now:
             return f"the checkpoint is of {_in_words(before)}, this run of {_in_words(now)}"

@@ -2,13 +2,17 @@
 
 import contextlib
 import hashlib
+import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
 from wavegrad.errors import TrainingError
+
+END = 1 << 16
+"""Bytes of a shard, at its beginning and at its end, that count for its fingerprint."""
 
 
 def find_shards(data: Path) -> list[str]:
@@ -35,9 +39,34 @@ def shards_of(shards: Sequence[str], seed: tuple[int, ...], epoch: int, part: in
     return [shards[i] for i in order[part::n_parts]]
 
 
-def fingerprint(shards: Sequence[str]) -> str:
-    """Of their names, whatever folder they are in: with the same one, an epoch has the same order."""
-    return hashlib.sha256("\n".join(Path(shard).name for shard in shards).encode()).hexdigest()
+def fingerprint(shard: str) -> str:
+    """Name, size and a sum of both ends of a shard, whatever folder it is in; of what is no file, the name alone.
+
+    With the same ones, an epoch has the same order and the same clips. A change in the middle of a file that keeps its
+    size is not noticed: to find it, a corpus of terabytes would have to be read.
+    """
+    path = Path(shard.removeprefix("file:"))
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            digest = hashlib.sha256(file.read(END))
+            file.seek(max(0, size - END))
+            digest.update(file.read(END))
+    except OSError:
+        return path.name
+    return f"{path.name} {size} {digest.hexdigest()[:16]}"
+
+
+def what_changed(before: Sequence[str] | str, now: Sequence[str]) -> str | None:
+    """What is another between two lists of fingerprints, in words; None where nothing is."""
+    if isinstance(before, str):
+        return "the checkpoint does not say what was in them"
+    names = [[each.split(" ")[0] for each in shards] for shards in (before, now)]
+    if names[0] != names[1]:
+        return "they are others than those of the checkpoint"
+    changed = [name for name, a, b in zip(names[0], before, now, strict=True) if a != b]
+    more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
+    return f"{', '.join(changed[:3])}{more} changed since the checkpoint" if changed else None
 
 
 def samples_of(shard: str, complain: Callable[[str], None]) -> Iterator[dict[str, Any]]:
@@ -52,13 +81,36 @@ def samples_of(shard: str, complain: Callable[[str], None]) -> Iterator[dict[str
         return True
 
     try:
-        with contextlib.closing(gopen(shard)) as stream:
+        with contextlib.closing(gopen(shard)) as opened:
+            stream = _Watched(opened)
             files = tar_file_expander([{"url": shard, "stream": stream}], handler=note)
             yield from group_by_keys(files, handler=note)
+        if stream.lacks_end():
+            damages.append("it was cut off")
     except OSError as error:
         damages.append(one_line(error))
     if damages:
         complain(f"shard {shard} is damaged, what is left of it is skipped: {damages[0]}")
+
+
+class _Watched:
+    """A stream that knows whether it was a whole tar file: that ends with blocks of zeros, but one that was cut off
+    between two members is read without a word."""
+
+    def __init__(self, stream: IO[bytes]):
+        self._stream = stream
+        self._is_plain: bool | None = None
+        self._last = b""
+
+    def read(self, size: int = -1) -> bytes:
+        content = self._stream.read(size)
+        if self._is_plain is None:  # compressed ones have sums of their own
+            self._is_plain = content[257:262] == b"ustar"
+        self._last = (self._last + content)[-tarfile.BLOCKSIZE :]
+        return content
+
+    def lacks_end(self) -> bool:
+        return bool(self._is_plain) and any(self._last)
 
 
 def one_line(error: object) -> str:

@@ -1,5 +1,6 @@
 """Checkpoints of a run: saved whole or not at all, kept few, loaded without running code."""
 
+import contextlib
 import os
 import pickle
 import zipfile
@@ -12,7 +13,7 @@ import torch
 
 from wavegrad.errors import CheckpointError
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class TrainingState:
     """`LossHistory.losses`, of runs with importance sampling."""
     place: dict[str, Any] | None = None
     """`ShardSampler.place`, of runs on shards."""
+    fingerprints: dict[str, str] | None = None
+    """`Corpora.fingerprints`, to notice clips that changed."""
 
 
 def checkpoint_path(folder: Path, step: int) -> Path:
@@ -40,17 +43,31 @@ def checkpoint_path(folder: Path, step: int) -> Path:
 
 
 def save_state(state: TrainingState, folder: Path, keep: int) -> Path:
-    """Write the checkpoint to a temporary file, sync it, rename it, then delete all but the newest `keep`."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write the checkpoint to a temporary file, sync it, rename it, then delete all but the newest `keep`.
+
+    Raises:
+        CheckpointError: it cannot be written; those before it stay.
+    """
     path = checkpoint_path(folder, state.step)
     temporary = path.with_suffix(".part")
-    with open(temporary, "wb") as file:
-        torch.save({"format_version": FORMAT_VERSION, **vars(state)}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
-    for old in sorted(folder.glob("step-*.pt"))[:-keep]:
-        old.unlink()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for unfinished in folder.glob("step-*.part"):  # of a process that was killed
+            unfinished.unlink()
+        with open(temporary, "wb") as file:
+            torch.save({"format_version": FORMAT_VERSION, **vars(state)}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        for old in sorted(folder.glob("step-*.pt"))[:-keep]:
+            old.unlink()
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise CheckpointError(
+            f"{path} cannot be written: {error.strerror or error}; make room, and the same command goes on from the "
+            "checkpoint before it"
+        ) from error
     return path
 
 
@@ -58,9 +75,10 @@ def load_state(path: Path, device: torch.device | str = "cpu") -> TrainingState:
     """Read one checkpoint.
 
     Raises:
-        CheckpointError: the file is truncated, foreign or of a newer format.
+        CheckpointError: the file is truncated, changed, foreign or of a newer format.
     """
     try:
+        _check_sums(path)
         raw = torch.load(path, map_location=device, weights_only=True)
         version = raw.pop("format_version")
         if version > FORMAT_VERSION:
@@ -72,6 +90,14 @@ def load_state(path: Path, device: torch.device | str = "cpu") -> TrainingState:
         raise CheckpointError(f"{path} cannot be read (truncated or damaged): {_first_line(error)}") from error
     except (AttributeError, KeyError, TypeError) as error:
         raise CheckpointError(f"{path} is no checkpoint of a training run: {error}") from error
+
+
+def _check_sums(path: Path) -> None:
+    """PyTorch writes the sums of its parts, and does not look at them when it reads."""
+    with zipfile.ZipFile(path) as parts:
+        damaged = parts.testzip()
+    if damaged is not None:
+        raise zipfile.BadZipFile(f"the sum of {damaged} is wrong")
 
 
 def _first_line(error: Exception) -> str:

@@ -91,6 +91,8 @@ class Trainer:
         self.optimizer = build_optimizer(self.network, recipe.optimizer, recipe.run.fused_optimizer)
         self.step = 0
         self.best_loss = float("inf")
+        self.fingerprints: dict[str, str] | None = None
+        """`Corpora.fingerprints`, for the checkpoints."""
         self._place: dict[str, Any] | None = None
         self._broken = torch.zeros((), device=self.device)  # 1 from the first step on that was not finite
         importance = recipe.objective.level_sampling == "importance"
@@ -151,6 +153,7 @@ class Trainer:
             self.best_loss,
             None if self.history is None else self.history.losses,
             self._place,
+            self.fingerprints,
         )
 
     def restore(self, state: TrainingState) -> None:

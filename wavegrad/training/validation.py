@@ -1,5 +1,6 @@
 """Validation: the same clips, noise levels and seeds every time."""
 
+import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -27,13 +28,20 @@ class Validation:
     losses: dict[float, float]
     """L1 noise loss by noise level."""
     log_mel_db: float
-    """Mean log-mel distance of the synthesised clips, dB."""
+    """Mean log-mel distance of the synthesised clips, dB; NaN where there is none, or one could not be measured."""
     audio: dict[str, Float[Tensor, " time"]]
+    unmeasured: dict[str, str]
+    """Clips whose synthesis could not be measured, and why."""
 
     @property
     def loss(self) -> float:
         """Mean over the noise levels: what "best" is judged by."""
         return sum(self.losses.values()) / len(self.losses)
+
+    def __str__(self) -> str:
+        distance = "" if math.isnan(self.log_mel_db) else f", log-mel distance {self.log_mel_db:.2f} dB"
+        reasons = "".join(f"; no log-mel distance, {name}: {why}" for name, why in list(self.unmeasured.items())[:1])
+        return f"validation loss {self.loss:.4f}{distance}{reasons}"
 
     def record(self) -> dict[str, float]:
         by_level = {f"loss_at_{level:g}": loss for level, loss in self.losses.items()}
@@ -53,17 +61,19 @@ class Validator:
         """Losses of the network, and a few-step synthesis of the clips by the vocoder made of it."""
         audio: dict[str, Tensor] = {}
         distances: list[float] = []
+        unmeasured: dict[str, str] = {}
         for clip in self._clips:
             reference = clip.pcm.float() / 32767
             try:
                 generated = _synthesis(clip, vocoder, self._n_steps).cpu()
                 figures = evaluate_clip(reference, generated, vocoder.sample_rate, find_metrics(["log_mel_db"]))
-            except WavegradError:  # a network of the first few steps may diverge or be silent; training goes on
-                distances.append(float("nan"))
+            except WavegradError as error:  # the network of the first steps may diverge; training goes on
+                unmeasured[clip.name] = str(error)
                 continue
             audio[clip.name] = generated
             distances.append(figures["log_mel_db"])
-        return Validation(self.losses(network), sum(distances) / len(distances) if distances else float("nan"), audio)
+        mean = sum(distances) / len(distances) if distances and not unmeasured else math.nan
+        return Validation(self.losses(network), mean, audio, unmeasured)
 
     @torch.no_grad()
     def losses(self, network: WaveGrad) -> dict[float, float]:

@@ -1,7 +1,7 @@
 """The processes that train together, as torchrun starts them: one for each GPU, on one machine or several."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -35,6 +35,10 @@ class World:
         """Whether this process logs, validates and saves."""
         return self.rank == 0
 
+    def of_first(self, say: Callable[[str], None]) -> Callable[[str], None]:
+        """`say` in the first process; in the others, what is heard by nobody."""
+        return say if self.is_first else _unheard
+
     def sum(self, x: Tensor) -> Tensor:
         """The sum over all processes, in place."""
         if self.size > 1:
@@ -57,6 +61,10 @@ class World:
         """Until all processes are here."""
         if self.size > 1:
             dist.barrier()
+
+
+def _unheard(line: str) -> None:
+    """What a process says that is not the first."""
 
 
 @contextmanager

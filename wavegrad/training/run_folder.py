@@ -1,0 +1,54 @@
+"""The folder of a run: it is there, can be written, and belongs to one training at a time."""
+
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from wavegrad.errors import TrainingError
+
+LOCK = ".lock"
+"""File that is locked while a process trains; it says which one."""
+
+
+@contextmanager
+def claimed(run: Path) -> Iterator[None]:
+    """Make the folder, and keep other processes from training in it until the context or this process ends, however it
+    ends.
+
+    Raises:
+        TrainingError: it cannot be written, or another process trains in it.
+    """
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        file = (run / LOCK).open("a+", encoding="utf-8")
+    except OSError as error:
+        raise TrainingError(f"{run}: cannot be written: {error.strerror}; choose another --run-dir") from error
+    with file:
+        if not _locked(file):
+            file.seek(0)
+            raise TrainingError(
+                f"{run}: {file.read().strip() or 'another process'} trains in it; stop that one, or choose another "
+                "--run-dir"
+            )
+        file.truncate(0)
+        file.write(f"process {os.getpid()} of {platform.node()}\n")
+        file.flush()
+        yield
+
+
+def _locked(file: IO[str]) -> bool:
+    """Whether the lock is ours now. Where the system or the disk has no locks, all processes believe it is theirs."""
+    try:
+        import fcntl
+    except ImportError:
+        return True
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # of this process: forked workers do not inherit it
+    except (BlockingIOError, PermissionError):
+        return False
+    except OSError:
+        pass
+    return True
