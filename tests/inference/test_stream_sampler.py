@@ -29,7 +29,7 @@ from wavegrad.diffusion import (
 )
 from wavegrad.errors import ConfigError, WavegradError
 from wavegrad.inference.operations import count_operations
-from wavegrad.inference.streaming import StreamSampler, inputs_needed, stream_lag
+from wavegrad.inference.streaming import StreamLayers, StreamSampler, inputs_needed, stream_lag
 from wavegrad.network import WaveGrad, WaveGradConfig
 from wavegrad.network.presets import FACTORS, NETWORKS
 from wavegrad.pieces import Piece
@@ -85,7 +85,7 @@ def streamed(
     pipeline_frames: int | None = None,
 ) -> Tensor:
     """Cut after so many frames, the end told apart from the last frames."""
-    sampler = StreamSampler(network, steps or ancestral_steps(SCHEDULE), seeds, pipeline_frames)
+    sampler = StreamSampler(StreamLayers.prepare(network), steps or ancestral_steps(SCHEDULE), seeds, pipeline_frames)
     borders = [0, *sorted(cuts), mel.shape[2], mel.shape[2]]
     pieces = [
         sampler.push(Piece(start, mel[..., start:stop], last=i == len(borders) - 2))
@@ -140,7 +140,7 @@ def test_steps_side_by_side_are_the_operations_of_one_step() -> None:
 
     def n_operations(n_steps: int, pipeline_frames: int | None) -> int:
         steps = ancestral_steps(NoiseSchedule.log_snr(n_steps))
-        sampler = StreamSampler(NETWORK, steps, [0], pipeline_frames)
+        sampler = StreamSampler(StreamLayers.prepare(NETWORK), steps, [0], pipeline_frames)
         sampler.push(Piece(0, mel_of(120)))
         with _Count() as count:
             sampler.push(Piece(120, mel_of(2)))
@@ -204,7 +204,7 @@ def test_a_step_is_as_late_as_the_network_looks_ahead(config: WaveGradConfig) ->
     """Neither later nor earlier: the lags of the layers add up to what the receptive field allows."""
     n_frames = 60
     samples = range(n_frames * config.hop_length)
-    step = StreamSampler(tame(config), ancestral_steps(NoiseSchedule.log_snr(1)), [0]).groups[0]
+    step = StreamSampler(StreamLayers.prepare(tame(config)), ancestral_steps(NoiseSchedule.log_snr(1)), [0]).groups[0]
     n_final = bisect.bisect_left(samples, n_frames, key=lambda sample: inputs_needed(config, 1, sample).frame)
     assert step.network.lag == len(samples) - n_final
 
@@ -215,7 +215,9 @@ def test_each_frame_comes_as_late_as_computed(
     config: WaveGradConfig, n_steps: int, pipeline_frames: int | None
 ) -> None:
     lag, call = stream_lag(config, n_steps, pipeline_frames), pipeline_frames or 1
-    sampler = StreamSampler(tame(config), ancestral_steps(NoiseSchedule.log_snr(n_steps)), [0], pipeline_frames)
+    sampler = StreamSampler(
+        StreamLayers.prepare(tame(config)), ancestral_steps(NoiseSchedule.log_snr(n_steps)), [0], pipeline_frames
+    )
     assert sampler.lag == lag
     mel = mel_of(lag + 4)
     borders = [0, *range(lag - 2, lag + 5)]
@@ -299,7 +301,7 @@ def test_the_larger_variance() -> None:
 @pytest.mark.parametrize("pipeline_frames", [None, 5])
 def test_a_fork_goes_its_own_way(pipeline_frames: int | None) -> None:
     mel = mel_of(20)
-    sampler = StreamSampler(NETWORK, ancestral_steps(SCHEDULE), [7], pipeline_frames)
+    sampler = StreamSampler(StreamLayers.prepare(NETWORK), ancestral_steps(SCHEDULE), [7], pipeline_frames)
     begun = sampler.push(Piece(0, mel[..., :12])).values
     ended = sampler.fork().push(Piece(12, mel[..., :0], last=True)).values
     rest = sampler.push(Piece(12, mel[..., 12:], last=True)).values
@@ -334,7 +336,7 @@ class Products(TorchDispatchMode):
 def test_what_is_counted_of_a_stream_is_what_is_run(pipeline_frames, fields):
     config = narrow(**fields)
     steps = ddim_steps(NoiseSchedule.log_snr(3))
-    sampler = StreamSampler(tame(config), steps, [0], pipeline_frames)
+    sampler = StreamSampler(StreamLayers.prepare(tame(config)), steps, [0], pipeline_frames)
     sampler.push(Piece(0, torch.zeros(1, N_MELS, 100)))  # all steps have begun
     with torch.no_grad(), Products() as products:
         sampler.push(Piece(100, torch.zeros(1, N_MELS, 8)))

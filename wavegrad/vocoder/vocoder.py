@@ -251,9 +251,10 @@ class Vocoder(FrozenModel):
         chosen = self.find_schedule(schedule)
         walk = choose_sampler(sampler, variance, chosen.n_steps)
         steps = linear_steps(walk, chosen)
-        options = StreamOptions(precision, self._iterations(griffin_lim), lookahead_frames, pipeline_frames)
+        options = StreamOptions(lookahead_frames, pipeline_frames)
+        model = self._stream_model(precision, griffin_lim)
         warn_of_terminal_level(chosen)
-        return stream(mel_chunks, self.network, self.mel_config, self.prior, steps, partial(item_seeds, seed), options)
+        return stream(mel_chunks, model, steps, partial(item_seeds, seed), options)
 
     def look_ahead(
         self,

@@ -9,9 +9,8 @@ from torch import Tensor
 from wavegrad.diffusion import LinearStep, Noise, seeded_noise
 from wavegrad.errors import WavegradError
 from wavegrad.inference.streaming.memory import Delay, Line
-from wavegrad.inference.streaming.network import StreamMelConv, StreamNetwork
+from wavegrad.inference.streaming.network import StreamLayers, StreamNetwork
 from wavegrad.inference.streaming.window import Window
-from wavegrad.network import WaveGrad
 from wavegrad.pieces import Buffer, Operator, Piece
 
 MAX_FRAMES = 64
@@ -25,32 +24,27 @@ class StreamSampler(Operator):
     """Mel frames in, y_0 out, as far as it is final.
 
     Args:
-        network: its weights must not change meanwhile.
+        layers: of the network; they stay as they are, and other streams may use them meanwhile.
         steps: of the sampler, from N down to 1.
         seeds: one for each item of the batch.
         pipeline_frames: None: each step takes what the step before has just made. A number: all steps are one batch,
             each takes so many frames that the step before made a call earlier.
-        dtype: of the network's arithmetic; left out, that of its weights.
     """
 
     def __init__(
         self,
-        network: WaveGrad,
+        layers: StreamLayers,
         steps: Sequence[LinearStep],
         seeds: Sequence[int],
         pipeline_frames: int | None = None,
-        dtype: torch.dtype | None = None,
     ):
-        parameter = next(network.parameters())
-        dtype = dtype or parameter.dtype
-        self.hop_length = network.config.hop_length
+        self.hop_length = layers.network.hop_length
         self.pipeline_frames = pipeline_frames
-        self.noise = seeded_noise(seeds, parameter.device)
+        self.noise = seeded_noise(seeds, layers.device)
         self.first_noise = steps[0].n
-        self.mel_conv = StreamMelConv(network, dtype)
-        template = StreamNetwork(network, self.mel_conv.conv.lag, dtype)
+        self.mel_conv = layers.mel_conv.fork()
         groups = [steps] if pipeline_frames else [[step] for step in steps]
-        self.groups = [StreamSteps(template.fork(), group, self.noise) for group in groups]
+        self.groups = [StreamSteps(layers.network.fork(), group, self.noise) for group in groups]
         step_lag = self.groups[0].lag
         self.spacing = step_lag + (pipeline_frames or 0)
         """Frames that each step is behind the one before."""
