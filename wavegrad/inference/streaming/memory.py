@@ -4,6 +4,7 @@ Signals are `time batch channels`, so that any stretch of time is one matrix in 
 number of positions, its `lag`: a call that brings n frames gives n frames, those until `lag` positions before the last.
 """
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -25,14 +26,14 @@ class Line(Operator):
         """What is new, and the `length` positions before it."""
         if not self.length:
             return x
-        both, new = self.room(x)
+        both, new = self.room(x, x.shape[-1])
         new.copy_(x)
         self.keep(both)
         return both
 
-    def room(self, like: Tensor) -> tuple[Tensor, Tensor]:
+    def room(self, like: Tensor, n_channels: int) -> tuple[Tensor, Tensor]:
         """Memory for as many positions behind those that are remembered: all of it, and the part to be written."""
-        both = like.new_empty((self.length + like.shape[0], *like.shape[1:]))
+        both = like.new_empty((self.length + like.shape[0], *like.shape[1:-1], n_channels))
         past = both[: self.length]
         if self._past is None:
             past.zero_()
@@ -76,10 +77,7 @@ class Delay(Operator):
         self._waiting = waiting
         return due
 
-    def add(self, y: Tensor, x: Tensor) -> Tensor:
-        """`y`, to which the delayed `x` is added in place."""
-        start = 0
-        for piece in self.push([x]):
-            y[start : start + piece.shape[0]].add_(piece)
-            start += piece.shape[0]
-        return y
+    def joined(self, x: Tensor) -> Tensor:
+        """`push` of one piece, put together."""
+        pieces = self.push([x])
+        return pieces[0] if len(pieces) == 1 else torch.cat(pieces)

@@ -123,7 +123,7 @@ class StreamSteps(Operator):
             before = state.new_zeros(len(state), condition.shape[1], 2) if self._made is None else self._made
             state = torch.cat((state, before[:, : -self.n_items]), dim=1)
         predicted = self._checked(self.network.push(state[:, :, 0], condition, window))
-        made = self._mix(torch.cat(self.wait_state.push([state])), torch.cat(self.wait_prediction.push([predicted])))
+        made = self._mix(self.wait_state.joined(state), self.wait_prediction.joined(predicted))
         self._add_noise(made, window)
         self._made = made if len(self.steps) > 1 else None
         return made[:, -self.n_items :]
