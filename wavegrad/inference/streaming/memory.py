@@ -14,6 +14,20 @@ Signal = Float[Tensor, "time batch channels"]
 SignalOut = Float[Tensor, "time_out batch channels_out"]
 
 
+class Workspace:
+    """Memory that the layers of a stream take turns with: it stays in the processor's cache, and views of it are made
+    once."""
+
+    def __init__(self) -> None:
+        self.memory: Tensor | None = None
+
+    def of(self, size: int, like: Tensor) -> Tensor:
+        """Room for so many numbers; what another layer left there is gone."""
+        if self.memory is None or len(self.memory) < size:
+            self.memory = like.new_empty(size)
+        return self.memory[:size]
+
+
 class Line(Operator):
     """Remembers the last `length` positions of a signal, zeros before it began."""
 
@@ -34,16 +48,23 @@ class Line(Operator):
     def room(self, like: Tensor, n_channels: int) -> tuple[Tensor, Tensor]:
         """Memory for as many positions behind those that are remembered: all of it, and the part to be written."""
         both = like.new_empty((self.length + like.shape[0], *like.shape[1:-1], n_channels))
-        past = both[: self.length]
-        if self._past is None:
-            past.zero_()
-        else:
-            past.copy_(self._past)
+        self.recall(both[: self.length])
         return both, both[self.length :]
+
+    def recall(self, target: Tensor) -> None:
+        """Write what is remembered there."""
+        if self._past is None:
+            target.zero_()
+        else:
+            target.copy_(self._past)
 
     def keep(self, both: Tensor) -> None:
         """Remember the end of it."""
-        self._past = both[both.shape[0] - self.length :].clone()  # a view would keep the memory of all
+        self.remember(both[both.shape[0] - self.length :])
+
+    def remember(self, past: Tensor) -> None:
+        """All of it, which may change then."""
+        self._past = past.clone()
 
 
 class Delay(Operator):

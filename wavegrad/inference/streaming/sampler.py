@@ -8,7 +8,7 @@ from torch import Tensor
 
 from wavegrad.diffusion import LinearStep, Noise, seeded_noise
 from wavegrad.errors import WavegradError
-from wavegrad.inference.streaming.memory import Delay, Line
+from wavegrad.inference.streaming.memory import Delay, Line, Workspace
 from wavegrad.inference.streaming.network import StreamLayers, StreamNetwork
 from wavegrad.inference.streaming.window import Window
 from wavegrad.pieces import Buffer, Operator, Piece
@@ -54,6 +54,7 @@ class StreamSampler(Operator):
         """Frames that y_0 is behind the mel, which comes in whole calls."""
         self.conditions = Line(self.behind)
         self.waiting = Buffer(right=self.lag + (pipeline_frames or 1) - 1)
+        self.workspace = Workspace()
         self.n_begun = 0
 
     def push(self, mel: Piece) -> Piece:
@@ -74,14 +75,15 @@ class StreamSampler(Operator):
         """One call of each group -> what is new of y_0, or of what lies outside the signal."""
         n_items, n_frames, first = len(mel), mel.shape[2], self.n_begun
         self.n_begun += n_frames
-        conditions = self.conditions.push(self.mel_conv.push(mel, Window((first,) * n_items, n_frames, end)))
+        window = Window((first,) * n_items, n_frames, end, self.workspace)
+        conditions = self.conditions.push(self.mel_conv.push(mel, window))
         y = self.noise(self.first_noise, n_frames * self.hop_length, first * self.hop_length).T
         state = torch.stack((y, torch.zeros_like(y)), dim=2)
         for i, group in enumerate(self.groups):
             delays = [(i + j) * self.spacing for j in range(len(group.steps))]
             condition = torch.cat([conditions[self.behind - delay :][:n_frames] for delay in delays], dim=1)
             firsts = tuple(first - delay for delay in delays for _ in range(n_items))
-            state = group.push(state, condition, Window(firsts, n_frames, end))
+            state = group.push(state, condition, Window(firsts, n_frames, end, self.workspace))
         return state[:, :, 0]
 
 
