@@ -331,6 +331,19 @@ class Products(TorchDispatchMode):
         return function(*args, **(kwargs or {}))
 
 
+@pytest.mark.parametrize("cuts", [[], range(50), [33, 41]])
+def test_what_lies_outside_the_signal_costs_nothing(cuts: Sequence[int]) -> None:
+    """Of the frames after its end, each step takes as many as it looks ahead, and of those before its start none."""
+    n_frames, n_steps = 50, 3
+    steps, config = ancestral_steps(NoiseSchedule.log_snr(n_steps)), NETWORK.config
+    with torch.no_grad(), Products() as products:
+        streamed(NETWORK, mel_of(n_frames), [0], cuts, steps)
+    counted = count_operations(config, config.hop_length)
+    mel, step_lag = counted.parts["mel"][0], stream_lag(config, 1)
+    of_steps = (n_frames + step_lag) * (counted.of_stream(n_steps) - mel)
+    assert products.macs == of_steps + (n_frames + stream_lag(config, n_steps)) * mel
+
+
 @pytest.mark.parametrize("pipeline_frames", [None, 2])
 @pytest.mark.parametrize("fields", [{}, {"downsampling": "nearest"}, {"blocks_per_level": 2}], ids=str)
 def test_what_is_counted_of_a_stream_is_what_is_run(pipeline_frames, fields):

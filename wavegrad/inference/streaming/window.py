@@ -1,6 +1,6 @@
 """Which part of its signal each item of a batch is at."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import torch
@@ -26,6 +26,10 @@ class Window:
     """Frames of the signals, where that is known."""
     workspace: Workspace = field(default_factory=Workspace)
     """Of the stream."""
+
+    def cut(self, begin: int, stop: int) -> "Window":
+        """Its frames `begin` to `stop` - 1."""
+        return replace(self, firsts=tuple(first + begin for first in self.firsts), n_frames=stop - begin)
 
     @cached_property
     def lowest(self) -> int:
