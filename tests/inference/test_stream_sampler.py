@@ -27,9 +27,11 @@ from wavegrad.diffusion import (
     linear_steps,
     named_sampler,
 )
+from wavegrad.diffusion.noise import BLOCK
 from wavegrad.errors import ConfigError, WavegradError
 from wavegrad.inference.operations import count_operations
 from wavegrad.inference.streaming import StreamLayers, StreamSampler, inputs_needed, stream_lag
+from wavegrad.inference.streaming.noise import StreamNoise
 from wavegrad.network import WaveGrad, WaveGradConfig
 from wavegrad.network.presets import FACTORS, NETWORKS
 from wavegrad.pieces import Piece
@@ -307,6 +309,17 @@ def test_a_fork_goes_its_own_way(pipeline_frames: int | None) -> None:
     rest = sampler.push(Piece(12, mel[..., 12:], last=True)).values
     assert_equal(torch.cat((begun, ended), dim=1), whole(NETWORK, mel[..., :12], [7]))
     assert_equal(torch.cat((begun, rest), dim=1), whole(NETWORK, mel, [7]))
+
+
+def test_the_noise_of_a_stream_is_that_of_a_call() -> None:
+    """Whatever it is asked for; it keeps a block at most, and what it was asked for."""
+    noise, start = SeededNoise([3, 4]), 100
+    stream = StreamNoise(noise, 2)
+    for n_samples in (1, 600, 0, 5000, 2 * BLOCK - 5701, 600, 0, 3496, 7):
+        assert torch.equal(stream(n_samples, start), noise(2, n_samples, start))
+        assert stream._drawn is not None
+        assert stream._drawn.shape[1] <= BLOCK + n_samples
+        start += n_samples
 
 
 @pytest.mark.parametrize("pipeline_frames", [None, 3])

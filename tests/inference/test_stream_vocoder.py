@@ -15,6 +15,7 @@ from wavegrad.audio.mel import MelConfig
 from wavegrad.audio.prior import PriorConfig
 from wavegrad.diffusion import ancestral_steps
 from wavegrad.errors import AudioError, ConfigError
+from wavegrad.inference.streaming.noise import StreamNoise
 from wavegrad.network import network_preset
 from wavegrad.pieces import Operator
 from wavegrad.streaming import MAX_FRAMES, StreamOptions, VocoderStream, look_ahead
@@ -179,8 +180,8 @@ def kept(value: object) -> dict[int, int]:
     """Bytes of all tensors that an operator holds, by where they lie."""
     if isinstance(value, Tensor):
         return {value.untyped_storage().data_ptr(): value.untyped_storage().nbytes()}
-    if isinstance(value, torch.nn.Module):
-        return {}  # the vocoder's
+    if isinstance(value, torch.nn.Module | StreamNoise):
+        return {}  # the vocoder's; the rest of a block
     parts = value if isinstance(value, list) else vars(value).values() if isinstance(value, Operator) else []
     return {k: v for part in parts for k, v in kept(part).items()}
 

@@ -176,6 +176,8 @@ class FrozenModel:
         return self._engines[precision]
 
     def _stream_model(self, precision: Precision, griffin_lim: int | None) -> StreamModel:
+        if precision not in DTYPES:
+            raise ConfigError(unknown("precision", precision, DTYPES))
         check_has_casts(precision)
         if precision not in self._stream_layers:
             self._stream_layers[precision] = StreamLayers.prepare(self.network, DTYPES[precision])
