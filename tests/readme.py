@@ -1,4 +1,5 @@
-"""The code blocks of README.md. As a script, `python tests/readme.py NAME` prints the block marked `<!-- ci: NAME -->`.
+"""The code blocks of README.md and of the READMEs it leads to. As a script, `python tests/readme.py NAME`
+prints the block of README.md that is marked `<!-- ci: NAME -->`.
 
 A comment directly above a block says who runs it:
 
@@ -12,7 +13,15 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-README = Path(__file__).parents[1] / "README.md"
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+DOCUMENTS = [
+    README,
+    *sorted(ROOT.glob("wavegrad/*/README.md")),
+    ROOT / "recipes" / "README.md",
+    ROOT / "samples" / "README.md",
+]
+"""Every page of documentation, the front page first."""
 BLOCK = re.compile(
     r"(?:^<!-- (?P<who>ci|not run): (?P<what>[^\n]+?) -->\n)?^```(?P<language>\w*)\n(?P<code>.*?)^```$",
     re.MULTILINE | re.DOTALL,

@@ -1,4 +1,4 @@
-"""The README is true: its Python and its commands run, in order, as a reader with a clone would run them."""
+"""The READMEs are true: what they tell a reader with a clone to run runs, in order, and what they link to is there."""
 
 import os
 import re
@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.readme import README, Block, blocks, gate_block
+from tests.readme import DOCUMENTS, README, ROOT, Block, blocks, gate_block
+
+LINK = re.compile(r"\]\((?!https?:)(?P<file>[^)#\s]*)(?:#(?P<section>[^)\s]+))?\)")
+"""A link to a file of the repository, or to a section of one."""
 
 INSTALL = re.compile(r"^(python3? -m )?pip install [^&;|\n]*$", re.MULTILINE)
 """A line that only installs. The gate has installed everything."""
@@ -30,7 +33,7 @@ def run(found: list[Block], directory: Path) -> None:
 def run_shell(block: Block, directory: Path) -> None:
     """Run the commands of a block, less those that install; AssertionError with all they printed if one fails."""
     code = INSTALL.sub("", block.code)
-    assert "pip install" not in code, f"README.md:{block.line}: a line that installs must do nothing else"
+    assert "pip install" not in code, f"line {block.line}: a line that installs must do nothing else"
     path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", code],
@@ -40,33 +43,59 @@ def run_shell(block: Block, directory: Path) -> None:
         stderr=subprocess.STDOUT,
         text=True,
     )
-    assert done.returncode == 0, f"README.md:{block.line}: exit code {done.returncode}\n{done.stdout}"
+    assert done.returncode == 0, f"line {block.line}: exit code {done.returncode}\n{done.stdout}"
 
 
-@pytest.fixture
-def text() -> str:
-    return README.read_text(encoding="utf-8")
+def each(documents: list[Path]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("document", documents, ids=lambda path: path.relative_to(ROOT).as_posix())
 
 
 @pytest.mark.timeout(600)
-def test_everything_in_the_readme_runs(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@each(DOCUMENTS)
+def test_everything_in_it_runs(document: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("samples", "recipes"):
-        shutil.copytree(README.parent / name, tmp_path / name)
+        shutil.copytree(ROOT / name, tmp_path / name)
     monkeypatch.chdir(tmp_path)
-    run(blocks(text), tmp_path)
+    run(blocks(document.read_text(encoding="utf-8")), tmp_path)
 
 
-def test_no_block_escapes(text: str) -> None:
+@each(DOCUMENTS)
+def test_no_block_escapes(document: Path) -> None:
     """A fence that is indented, or a language under another name, would not be run."""
+    text = document.read_text(encoding="utf-8")
     found = blocks(text)
     assert text.count("```") == 2 * len(found)
     assert {block.language for block in found} <= {"python", "sh", "bash", "text", "toml", "json"}
     assert len(re.findall(r"<!-- *(?:ci|not run)", text)) == sum(bool(block.ci or block.not_run) for block in found)
 
 
+def sections(document: Path) -> set[str]:
+    """The anchors of a page's headings: small letters, no punctuation, hyphens for spaces."""
+    prose = re.sub(r"^```.*?^```$", "", document.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    titles = re.findall(r"^#+ (.+)$", prose, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+CARDS = sorted(ROOT.glob("wavegrad/pretrained/*/README.md"))
+
+
+@each([*DOCUMENTS, *CARDS, ROOT / ".github" / "CONTRIBUTING.md"])
+def test_what_it_links_to_is_there(document: Path) -> None:
+    for link in LINK.finditer(document.read_text(encoding="utf-8")):
+        target = (document.parent / link["file"]).resolve() if link["file"] else document
+        assert target.exists(), f"{document.name}: {link[0]}"
+        assert link["section"] is None or link["section"] in sections(target), f"{document.name}: {link[0]}"
+
+
+def test_the_front_page_leads_to_all_others() -> None:
+    linked = {(ROOT / link["file"]).resolve() for link in LINK.finditer(README.read_text(encoding="utf-8"))}
+    pages = {page if page.is_file() else page / "README.md" for page in linked}
+    assert set(DOCUMENTS[1:]) <= pages
+
+
 @pytest.mark.parametrize("name", ["install-and-hear", "install-and-test"])
-def test_set_up_is_one_command_that_starts_by_installing(text: str, name: str) -> None:
-    command = gate_block(text, name).rstrip("\n").replace("\\\n", " ")
+def test_set_up_is_one_command_that_starts_by_installing(name: str) -> None:
+    command = gate_block(README.read_text(encoding="utf-8"), name).rstrip("\n").replace("\\\n", " ")
     assert re.fullmatch(r"pip install [^&;|\n]+ && [^\n]+", command)
 
 
