@@ -5,7 +5,6 @@ keeps what it still needs, and gives away every output as soon as all inputs of 
 together, do not depend on how its input was cut.
 """
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -42,12 +41,14 @@ class Operator:
 
     def fork(self: O) -> O:
         """A copy that goes on from here by itself. It shares weights and past values, neither of which changes."""
-        other = copy.copy(self)
+        other = object.__new__(type(self))
+        parts = vars(other)
         for name, value in vars(self).items():
             if isinstance(value, Operator):
-                setattr(other, name, value.fork())
+                value = value.fork()
             elif isinstance(value, list):
-                setattr(other, name, [item.fork() if isinstance(item, Operator) else item for item in value])
+                value = [item.fork() if isinstance(item, Operator) else item for item in value]
+            parts[name] = value
         return other
 
 

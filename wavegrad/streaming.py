@@ -1,7 +1,7 @@
 """A vocoder as a stream: the sampler behind the mel, the colour of the prior behind the sampler."""
 
 import bisect
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -9,28 +9,21 @@ from torch import Tensor
 
 from wavegrad.audio import MelConsistency
 from wavegrad.audio.mel import MelConfig
-from wavegrad.audio.mel_check import check_mel
 from wavegrad.audio.prior import PriorConfig, PriorGains
 from wavegrad.audio.stream_colour import StreamColour, n_coloured
 from wavegrad.audio.stream_consistency import StreamConsistency, last_sample_needed
-from wavegrad.device import Precision, check_has_casts
 from wavegrad.diffusion import LinearStep
-from wavegrad.errors import AudioError, ConfigError
-from wavegrad.inference.engine import DTYPES
-from wavegrad.inference.streaming import MAX_FRAMES, StreamSampler, inputs_needed, stream_lag
-from wavegrad.network import WaveGrad, WaveGradConfig
+from wavegrad.errors import ConfigError
+from wavegrad.inference.streaming import MAX_FRAMES, StreamLayers, StreamSampler, inputs_needed, stream_lag
+from wavegrad.network import WaveGradConfig
 from wavegrad.pieces import Operator, Piece
 from wavegrad.shapes import Mel, Waveform
 
 
 @dataclass(frozen=True)
 class StreamOptions:
-    """How a stream is computed."""
+    """How long a stream waits."""
 
-    precision: Precision = "float32"
-    """Of the network's arithmetic; the waveform being refined is float32 always."""
-    griffin_lim: int = 0
-    """Iterations of `MelConsistency` behind the sampler."""
     lookahead_frames: int | None = None
     """None: every sample waits until it is final. A number: after each chunk all but this many frames of what came are
     given, as they would be if the mel ended there. Less delay, more work, and a result that depends on the cuts."""
@@ -39,13 +32,19 @@ class StreamOptions:
     and that many more behind the one before it."""
 
     def __post_init__(self) -> None:
-        check_has_casts(self.precision)
-        if self.pipeline_frames is not None and self.pipeline_frames < 1:
+        if self.pipeline_frames is not None and not _is_count(self.pipeline_frames, 1):
             raise ConfigError(
-                f"pipeline_frames is {self.pipeline_frames}; it must be 1 or more, or None for steps that take turns"
+                f"pipeline_frames is {self.pipeline_frames}; it must be a whole number, 1 or more, or None for steps "
+                "that take turns"
             )
-        if self.lookahead_frames is not None and self.lookahead_frames < 0:
-            raise ConfigError(f"lookahead_frames is {self.lookahead_frames}; it must be 0 or more, or None for exact")
+        if self.lookahead_frames is not None and not _is_count(self.lookahead_frames, 0):
+            raise ConfigError(
+                f"lookahead_frames is {self.lookahead_frames}; it must be a whole number, 0 or more, or None for exact"
+            )
+
+
+def _is_count(value: object, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
 @dataclass(frozen=True)
@@ -92,64 +91,56 @@ def _last_whitened(sample: int, hop: int, prior: PriorConfig) -> int:
     return counts[bisect.bisect_right(counts, sample, key=lambda n: n_coloured(n, hop))] - 1
 
 
+@dataclass(frozen=True, eq=False)
+class StreamModel:
+    """What the streams of a vocoder share, in threads too: prepared once, changed by none."""
+
+    layers: StreamLayers
+    mel_config: MelConfig
+    """The front-end that the network was trained with."""
+    prior_gains: PriorGains
+    """Of the noise that the refinement starts from."""
+    consistency: MelConsistency
+    """The iterations behind the sampler."""
+
+
 class VocoderStream(Operator):
     """Takes mel frames, gives audio. Not to be shared between threads.
 
     Args:
-        network: its weights must not change meanwhile.
-        mel_config: the front-end it was trained with.
-        prior: the noise that the refinement starts from.
+        model: it may be that of other streams, too.
         steps: of the sampler, from N down to 1.
         seeds: one for each item of the batch.
     """
 
     def __init__(
         self,
-        network: WaveGrad,
-        mel_config: MelConfig,
-        prior: PriorConfig,
+        model: StreamModel,
         steps: Sequence[LinearStep],
         seeds: Sequence[int],
         options: StreamOptions = StreamOptions(),
     ):
-        self.device = next(network.parameters()).device
-        self.mel_config = mel_config
-        self.prior = prior
+        self.device = model.layers.device
+        self.mel_config = model.mel_config
         self.options = options
         self.n_items = len(seeds)
         self.n_frames = 0
         self.n_final = 0
         self.n_given = 0
-        self.sampler = StreamSampler(network, steps, seeds, options.pipeline_frames, DTYPES[options.precision])
-        self.prior_gains = PriorGains(mel_config, prior).to(self.device)
-        self.colour = StreamColour(mel_config.hop_length)
-        self.consistency = StreamConsistency(MelConsistency(mel_config, options.griffin_lim).to(self.device))
+        self.sampler = StreamSampler(model.layers, steps, seeds, options.pipeline_frames)
+        self.prior_gains = model.prior_gains
+        self.colour = StreamColour(self.mel_config.hop_length)
+        self.consistency = StreamConsistency(model.consistency)
 
     def push(self, mel: Mel) -> Waveform:
-        """The next frames, any number of them -> the samples that are new, `batch time`; perhaps none.
-
-        Raises:
-            AudioError: a mel that cannot come from the front-end, or of another batch.
-        """
-        if len(mel) != self.n_items:
-            raise AudioError(f"a chunk of {len(mel)} mels in a stream of {self.n_items}")
-        if mel.shape[1] != self.mel_config.n_mels:
-            raise AudioError(f"a chunk of {mel.shape[1]} bands; the model reads {self.mel_config.n_mels} bands")
-        if mel.shape[2]:
-            check_mel(mel, self.mel_config)
+        """The next frames, any number of them -> the samples that are new, `batch time`; perhaps none."""
         with torch.inference_mode():
             final = torch.cat([self._advance(part, False) for part in mel.split(MAX_FRAMES, dim=2)], dim=1)
             new = self._give(final)
         return new.clone()  # one that autograd may use
 
     def finish(self) -> Waveform:
-        """The mel has ended -> the rest of the audio.
-
-        Raises:
-            AudioError: there was no frame.
-        """
-        if not self.n_frames:
-            raise AudioError("the stream has ended without a frame of mel")
+        """The mel has ended, after one frame or more -> the rest of the audio."""
         with torch.inference_mode():
             rest = self._give(self._end())
         return rest.clone()
@@ -173,7 +164,7 @@ class VocoderStream(Operator):
         piece = Piece(self.n_frames, mel.to(self.device, torch.float32), last)
         self.n_frames = piece.stop
         waveform = self.sampler.push(piece)
-        if self.prior.kind != "standard":
+        if self.prior_gains.config.kind != "standard":
             waveform = self.colour.push(waveform, piece.map(self._gains))
         return self.consistency.push(waveform, piece).values
 
@@ -181,36 +172,3 @@ class VocoderStream(Operator):
         gains = self.prior_gains(mel)
         assert gains is not None
         return gains.mT
-
-
-def stream(
-    mel_chunks: Iterable[Tensor],
-    network: WaveGrad,
-    mel_config: MelConfig,
-    prior: PriorConfig,
-    steps: Sequence[LinearStep],
-    seeds: Callable[[int], Sequence[int]],
-    options: StreamOptions,
-) -> Iterator[Tensor]:
-    """The audio of the chunks, `batch n_mels frames` or `n_mels frames` each: `Vocoder.stream`.
-
-    Args:
-        seeds: makes one for each item of a batch of that size, which the first chunk tells.
-    """
-    vocoder: VocoderStream | None = None
-    n_axes = 0
-    for chunk in mel_chunks:
-        if vocoder is None:
-            n_axes = chunk.dim()
-            n_items = len(chunk) if n_axes == 3 else 1
-            vocoder = VocoderStream(network, mel_config, prior, steps, seeds(n_items), options)
-        if chunk.dim() != n_axes:
-            raise AudioError(f"a chunk of shape {tuple(chunk.shape)} in a stream of mels with {n_axes} axes")
-        new = vocoder.push(chunk if n_axes == 3 else chunk[None])
-        if new.shape[1]:
-            yield new if n_axes == 3 else new[0]
-    if vocoder is None:
-        raise AudioError("the stream has ended without a frame of mel")
-    rest = vocoder.finish()
-    if rest.shape[1]:
-        yield rest if n_axes == 3 else rest[0]

@@ -27,9 +27,11 @@ from wavegrad.diffusion import (
     linear_steps,
     named_sampler,
 )
+from wavegrad.diffusion.noise import BLOCK
 from wavegrad.errors import ConfigError, WavegradError
 from wavegrad.inference.operations import count_operations
-from wavegrad.inference.streaming import StreamSampler, inputs_needed, stream_lag
+from wavegrad.inference.streaming import StreamLayers, StreamSampler, inputs_needed, stream_lag
+from wavegrad.inference.streaming.noise import StreamNoise
 from wavegrad.network import WaveGrad, WaveGradConfig
 from wavegrad.network.presets import FACTORS, NETWORKS
 from wavegrad.pieces import Piece
@@ -85,7 +87,7 @@ def streamed(
     pipeline_frames: int | None = None,
 ) -> Tensor:
     """Cut after so many frames, the end told apart from the last frames."""
-    sampler = StreamSampler(network, steps or ancestral_steps(SCHEDULE), seeds, pipeline_frames)
+    sampler = StreamSampler(StreamLayers.prepare(network), steps or ancestral_steps(SCHEDULE), seeds, pipeline_frames)
     borders = [0, *sorted(cuts), mel.shape[2], mel.shape[2]]
     pieces = [
         sampler.push(Piece(start, mel[..., start:stop], last=i == len(borders) - 2))
@@ -140,7 +142,7 @@ def test_steps_side_by_side_are_the_operations_of_one_step() -> None:
 
     def n_operations(n_steps: int, pipeline_frames: int | None) -> int:
         steps = ancestral_steps(NoiseSchedule.log_snr(n_steps))
-        sampler = StreamSampler(NETWORK, steps, [0], pipeline_frames)
+        sampler = StreamSampler(StreamLayers.prepare(NETWORK), steps, [0], pipeline_frames)
         sampler.push(Piece(0, mel_of(120)))
         with _Count() as count:
             sampler.push(Piece(120, mel_of(2)))
@@ -204,7 +206,7 @@ def test_a_step_is_as_late_as_the_network_looks_ahead(config: WaveGradConfig) ->
     """Neither later nor earlier: the lags of the layers add up to what the receptive field allows."""
     n_frames = 60
     samples = range(n_frames * config.hop_length)
-    step = StreamSampler(tame(config), ancestral_steps(NoiseSchedule.log_snr(1)), [0]).groups[0]
+    step = StreamSampler(StreamLayers.prepare(tame(config)), ancestral_steps(NoiseSchedule.log_snr(1)), [0]).groups[0]
     n_final = bisect.bisect_left(samples, n_frames, key=lambda sample: inputs_needed(config, 1, sample).frame)
     assert step.network.lag == len(samples) - n_final
 
@@ -215,7 +217,9 @@ def test_each_frame_comes_as_late_as_computed(
     config: WaveGradConfig, n_steps: int, pipeline_frames: int | None
 ) -> None:
     lag, call = stream_lag(config, n_steps, pipeline_frames), pipeline_frames or 1
-    sampler = StreamSampler(tame(config), ancestral_steps(NoiseSchedule.log_snr(n_steps)), [0], pipeline_frames)
+    sampler = StreamSampler(
+        StreamLayers.prepare(tame(config)), ancestral_steps(NoiseSchedule.log_snr(n_steps)), [0], pipeline_frames
+    )
     assert sampler.lag == lag
     mel = mel_of(lag + 4)
     borders = [0, *range(lag - 2, lag + 5)]
@@ -299,12 +303,23 @@ def test_the_larger_variance() -> None:
 @pytest.mark.parametrize("pipeline_frames", [None, 5])
 def test_a_fork_goes_its_own_way(pipeline_frames: int | None) -> None:
     mel = mel_of(20)
-    sampler = StreamSampler(NETWORK, ancestral_steps(SCHEDULE), [7], pipeline_frames)
+    sampler = StreamSampler(StreamLayers.prepare(NETWORK), ancestral_steps(SCHEDULE), [7], pipeline_frames)
     begun = sampler.push(Piece(0, mel[..., :12])).values
     ended = sampler.fork().push(Piece(12, mel[..., :0], last=True)).values
     rest = sampler.push(Piece(12, mel[..., 12:], last=True)).values
     assert_equal(torch.cat((begun, ended), dim=1), whole(NETWORK, mel[..., :12], [7]))
     assert_equal(torch.cat((begun, rest), dim=1), whole(NETWORK, mel, [7]))
+
+
+def test_the_noise_of_a_stream_is_that_of_a_call() -> None:
+    """Whatever it is asked for; it keeps a block at most, and the most that it was asked for."""
+    noise, start = SeededNoise([3, 4]), 100
+    stream = StreamNoise(noise, 2)
+    for n_samples in (1, 600, 0, 5000, 2 * BLOCK - 5701, 600, 0, 3496, 7):
+        assert torch.equal(stream(n_samples, start), noise(2, n_samples, start))
+        assert stream._drawn is not None
+        assert stream._drawn.shape[1] <= BLOCK + 5000
+        start += n_samples
 
 
 @pytest.mark.parametrize("pipeline_frames", [None, 3])
@@ -329,12 +344,25 @@ class Products(TorchDispatchMode):
         return function(*args, **(kwargs or {}))
 
 
+@pytest.mark.parametrize("cuts", [[], range(50), [33, 41]])
+def test_what_lies_outside_the_signal_costs_nothing(cuts: Sequence[int]) -> None:
+    """Of the frames after its end, each step takes as many as it looks ahead, and of those before its start none."""
+    n_frames, n_steps = 50, 3
+    steps, config = ancestral_steps(NoiseSchedule.log_snr(n_steps)), NETWORK.config
+    with torch.no_grad(), Products() as products:
+        streamed(NETWORK, mel_of(n_frames), [0], cuts, steps)
+    counted = count_operations(config, config.hop_length)
+    mel, step_lag = counted.parts["mel"][0], stream_lag(config, 1)
+    of_steps = (n_frames + step_lag) * (counted.of_stream(n_steps) - mel)
+    assert products.macs == of_steps + (n_frames + stream_lag(config, n_steps)) * mel
+
+
 @pytest.mark.parametrize("pipeline_frames", [None, 2])
 @pytest.mark.parametrize("fields", [{}, {"downsampling": "nearest"}, {"blocks_per_level": 2}], ids=str)
 def test_what_is_counted_of_a_stream_is_what_is_run(pipeline_frames, fields):
     config = narrow(**fields)
     steps = ddim_steps(NoiseSchedule.log_snr(3))
-    sampler = StreamSampler(tame(config), steps, [0], pipeline_frames)
+    sampler = StreamSampler(StreamLayers.prepare(tame(config)), steps, [0], pipeline_frames)
     sampler.push(Piece(0, torch.zeros(1, N_MELS, 100)))  # all steps have begun
     with torch.no_grad(), Products() as products:
         sampler.push(Piece(100, torch.zeros(1, N_MELS, 8)))

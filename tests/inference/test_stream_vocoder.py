@@ -13,9 +13,12 @@ from tests.inference.test_stream_sampler import narrow, tame
 from wavegrad.audio import mel_preset
 from wavegrad.audio.mel import MelConfig
 from wavegrad.audio.prior import PriorConfig
+from wavegrad.diffusion import ancestral_steps
 from wavegrad.errors import AudioError, ConfigError
+from wavegrad.inference.streaming.noise import StreamNoise
 from wavegrad.network import network_preset
-from wavegrad.streaming import MAX_FRAMES, look_ahead
+from wavegrad.pieces import Operator
+from wavegrad.streaming import MAX_FRAMES, StreamOptions, VocoderStream, look_ahead
 from wavegrad.vocoder import Vocoder
 
 MEL = MelConfig(
@@ -150,25 +153,37 @@ def test_a_bound_that_is_no_bound_changes_nothing() -> None:
 @pytest.mark.parametrize("pipeline_frames", [None, 8])
 def test_memory_does_not_grow_with_the_mel(pipeline_frames: int | None) -> None:
     """What a stream keeps after 960 frames is what it kept after 320."""
-    from wavegrad.diffusion import ancestral_steps
-    from wavegrad.pieces import Operator
-    from wavegrad.streaming import StreamOptions, VocoderStream
-
-    def kept(value: object) -> int:
-        if isinstance(value, Tensor):
-            return value.untyped_storage().nbytes()
-        if isinstance(value, list):
-            return sum(map(kept, value))
-        return sum(map(kept, vars(value).values())) if isinstance(value, Operator) else 0
-
-    steps = ancestral_steps(VOCODER.find_schedule(2))
-    options = StreamOptions(griffin_lim=2, pipeline_frames=pipeline_frames)
-    stream = VocoderStream(VOCODER.network, MEL, SPECTRAL, steps, [0], options)
+    stream = begun(VOCODER, pipeline_frames)
     sizes = []
     for _ in range(6):
         stream.push(mel_of(160))
-        sizes.append(kept(stream))
+        sizes.append(sum(kept(stream).values()))
     assert len(set(sizes[1:])) == 1
+
+
+def test_streams_of_one_vocoder_share_its_weights() -> None:
+    """Whatever a stream holds before it is given anything belongs to all of them, but a few numbers for each layer."""
+    one, two = kept(begun(VOCODER)), kept(begun(VOCODER, 3))
+    shared = sum(size for storage, size in one.items() if storage in two)
+    weights = sum(p.nbytes for p in VOCODER.network.parameters())
+    assert shared > 0.9 * weights
+    assert sum(one.values()) - shared < 0.1 * weights
+    assert kept(begun(replace(VOCODER))).keys().isdisjoint(kept(VOCODER._stream_layers["float32"].network))
+
+
+def begun(vocoder: Vocoder, pipeline_frames: int | None = None) -> VocoderStream:
+    steps = ancestral_steps(vocoder.find_schedule(2))
+    return VocoderStream(vocoder._stream_model("float32", 2), steps, [0], StreamOptions(None, pipeline_frames))
+
+
+def kept(value: object) -> dict[int, int]:
+    """Bytes of all tensors that an operator holds, by where they lie."""
+    if isinstance(value, Tensor):
+        return {value.untyped_storage().data_ptr(): value.untyped_storage().nbytes()}
+    if isinstance(value, torch.nn.Module | StreamNoise):
+        return {}  # the vocoder's; the rest of a block
+    parts = value if isinstance(value, list) else vars(value).values() if isinstance(value, Operator) else []
+    return {k: v for part in parts for k, v in kept(part).items()}
 
 
 def test_streams_of_one_vocoder_do_not_disturb_each_other() -> None:
@@ -177,6 +192,8 @@ def test_streams_of_one_vocoder_do_not_disturb_each_other() -> None:
     mixed = [(a, b) for a, b in zip(one, two, strict=True)]
     assert_equal(torch.cat([a for a, _ in mixed]), WHOLE)
     assert_equal(torch.cat([b for _, b in mixed]), VOCODER(mel, 2, 6))
+    alone = list(VOCODER.stream(mel.split(4, dim=1), 2, 5))
+    assert all(torch.equal(a, b) for (a, _), b in zip(mixed, alone, strict=True))
 
 
 def test_autograd_may_use_the_audio() -> None:

@@ -62,7 +62,8 @@ class StreamPad(Operator):
         else:
             padded = x
         assert self.end is not None
-        self.end = torch.cat((self.end, x), dim=1)[:, -(self.right + 1) :].clone()
+        both = x if x.shape[1] > self.right else torch.cat((self.end, x), dim=1)
+        self.end = both[:, -(self.right + 1) :].clone()
         if waveform.last and self.right:
             padded = torch.cat((padded, self._pad(self.end, 0, self.right)[:, -self.right :]), dim=1)
         start, self.start = self.start, self.start + padded.shape[1]

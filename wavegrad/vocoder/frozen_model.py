@@ -20,8 +20,11 @@ from wavegrad.diffusion import Ancestral, NoiseSchedule, Sampler
 from wavegrad.diffusion.discrete import find_steps, sub_schedules
 from wavegrad.errors import ConfigError, unknown
 from wavegrad.inference import Engine, EngineOptions
+from wavegrad.inference.engine import DTYPES
+from wavegrad.inference.streaming import StreamLayers
 from wavegrad.network import WaveGrad
 from wavegrad.shapes import Mel, PredictNoise
+from wavegrad.streaming import StreamModel
 from wavegrad.vocoder.items import batch_of_waveforms
 from wavegrad.vocoder.schedules import choose_schedule, standard_schedules
 
@@ -60,6 +63,8 @@ class FrozenModel:
     engine_options: EngineOptions = EngineOptions()
     _engines: dict[Precision, Engine] = field(default_factory=dict, init=False, repr=False)
     """Prepared when first used; what a call returns does not depend on it."""
+    _stream_layers: dict[Precision, StreamLayers] = field(default_factory=dict, init=False, repr=False)
+    """As the engines."""
     _consistencies: dict[int, MelConsistency] = field(default_factory=dict, init=False, repr=False)
     """By number of iterations, as the engines."""
 
@@ -169,6 +174,15 @@ class FrozenModel:
         if precision not in self._engines:
             self._engines[precision] = Engine.prepare(self.network, precision, self.engine_options)
         return self._engines[precision]
+
+    def _stream_model(self, precision: Precision, griffin_lim: int | None) -> StreamModel:
+        if precision not in DTYPES:
+            raise ConfigError(unknown("precision", precision, DTYPES))
+        check_has_casts(precision)
+        if precision not in self._stream_layers:
+            self._stream_layers[precision] = StreamLayers.prepare(self.network, DTYPES[precision])
+        layers, consistency = self._stream_layers[precision], self._consistency(griffin_lim)
+        return StreamModel(layers, self.mel_config, self._prior_gains, consistency)
 
     def _iterations(self, griffin_lim: int | None) -> int:
         n_iter = self.griffin_lim if griffin_lim is None else griffin_lim

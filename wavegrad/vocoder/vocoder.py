@@ -1,8 +1,7 @@
 """Mel spectrogram in, speech out: whole, in batches, and as a stream."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -13,13 +12,11 @@ from torch import Tensor
 from wavegrad.audio.mel_check import check_mel
 from wavegrad.checkpoint import Model, load_model, resolve_model, save_model
 from wavegrad.device import Precision
-from wavegrad.diffusion import NoiseSchedule, Sampler, Variance, choose_sampler, linear_steps
-from wavegrad.diffusion.schedule import warn_of_terminal_level
+from wavegrad.diffusion import NoiseSchedule, Sampler, Variance, choose_sampler
 from wavegrad.errors import CheckpointError, ConfigError
 from wavegrad.inference import in_smaller_batches, sample_at_once
 from wavegrad.shapes import Waveform
-from wavegrad.streaming import LookAhead, StreamOptions, look_ahead, stream
-from wavegrad.vocoder.frozen_model import EngineName, FrozenModel
+from wavegrad.vocoder.frozen_model import EngineName
 from wavegrad.vocoder.items import (
     colour_items,
     consistent_items,
@@ -29,10 +26,11 @@ from wavegrad.vocoder.items import (
     item_lengths,
     item_seeds,
 )
+from wavegrad.vocoder.streaming_model import StreamingModel
 
 
 @dataclass(frozen=True, eq=False)
-class Vocoder(FrozenModel):
+class Vocoder(StreamingModel):
     """Turns mel spectrograms into waveforms. Immutable: no call changes it, and it can be shared between threads.
 
     Args and errors are those of `FrozenModel`: mel_config, network, and by choice prior, schedules, default_schedule,
@@ -209,63 +207,6 @@ class Vocoder(FrozenModel):
             return [audio[i, : n * self.hop_length] for i, n in enumerate(frames)]
 
         return in_smaller_batches(run, len(mels))
-
-    def stream(
-        self,
-        mel_chunks: Iterable[Tensor],
-        schedule: NoiseSchedule | str | int | None = None,
-        seed: int | Sequence[int] = 0,
-        *,
-        sampler: Sampler | str | None = None,
-        variance: Variance | None = None,
-        precision: Precision = "float32",
-        griffin_lim: int | None = None,
-        lookahead_frames: int | None = None,
-        pipeline_frames: int | None = None,
-    ) -> Iterator[Float[Tensor, "*batch time"]]:
-        """Synthesise while the mel is still coming, in memory that does not grow with its length.
-
-        What is yielded, put together, is what a call makes of the whole mel (to 1e-5 in float32), however it was cut:
-        each sample comes as soon as it is final, `look_ahead` behind the mel. Nothing is computed twice, but small
-        chunks are many small operations, N times over; `pipeline_frames` makes them fewer.
-
-        Args:
-            mel_chunks: as in a call, but any number of frames at a time, none too.
-            schedule, seed, variance, precision: as in a call.
-            griffin_lim: as in a call; each iteration waits for a window more, 0 gives the audio soonest.
-            sampler: as in a call, but one of those that call the network once a step and look at one sample at a time:
-                the ancestral (posterior, beta), DDIM, DPM-Solver++ 1S and 2M. The default samplers are of them.
-            lookahead_frames: to wait less. After each chunk, all but this many frames of what came are yielded, as they
-                would be if the mel ended there; the result depends on the cuts then, and each chunk costs up to
-                `look_ahead` frames more.
-            pipeline_frames: left out, the N refinement steps take turns with each chunk. A number P: all steps work at
-                once, as one batch, each on P frames that the step before made a call earlier. The audio comes
-                (N - 1) P frames later, P - 1 more while a call waits for its frames, and what it costs does not
-                depend on the chunks.
-
-        Yields:
-            `batch time`, or `time` for one item, one sample or more.
-
-        Raises:
-            AudioError, ConfigError: as in a call; of a mel, when its chunk is reached. Also ConfigError: a sampler that
-                cannot be streamed, or the precision int8.
-        """
-        chosen = self.find_schedule(schedule)
-        walk = choose_sampler(sampler, variance, chosen.n_steps)
-        steps = linear_steps(walk, chosen)
-        options = StreamOptions(precision, self._iterations(griffin_lim), lookahead_frames, pipeline_frames)
-        warn_of_terminal_level(chosen)
-        return stream(mel_chunks, self.network, self.mel_config, self.prior, steps, partial(item_seeds, seed), options)
-
-    def look_ahead(
-        self,
-        schedule: NoiseSchedule | str | int | None = None,
-        griffin_lim: int | None = None,
-        pipeline_frames: int | None = None,
-    ) -> LookAhead:
-        """How far behind the mel the audio of `stream` comes."""
-        n_steps, n_iter = self.find_schedule(schedule).n_steps, self._iterations(griffin_lim)
-        return look_ahead(self.network.config, self.mel_config, self.prior, n_steps, n_iter, pipeline_frames)
 
     def resynthesize(
         self,

@@ -9,6 +9,7 @@ at once, as one batch, each on what the one before it made a call earlier.
 """
 
 from wavegrad.inference.streaming.latency import Needed, inputs_needed, stream_lag
+from wavegrad.inference.streaming.network import StreamLayers
 from wavegrad.inference.streaming.sampler import MAX_FRAMES, StreamSampler
 
-__all__ = ["MAX_FRAMES", "Needed", "StreamSampler", "inputs_needed", "stream_lag"]
+__all__ = ["MAX_FRAMES", "Needed", "StreamLayers", "StreamSampler", "inputs_needed", "stream_lag"]

@@ -40,9 +40,9 @@ class StreamDBlock(Operator):
     def push(self, x: Signal, window: Window) -> SignalOut:
         reduced = self.reduce.push(x)
         h = x if self.strided else reduced
-        for conv in self.convs:
+        for conv in self.convs[:-1]:
             h = conv.push(h, window)
-        return self.wait.add(h, self.residual.push(reduced, window))
+        return self.convs[-1].push(h, window, onto=self.wait.push([self.residual.push(reduced, window)]))
 
 
 class StreamFiLM(Operator):
@@ -54,10 +54,9 @@ class StreamFiLM(Operator):
 
     def __init__(self, film: FiLM, rate: int, input_lag: int, lag: int, dtype: torch.dtype):
         self.film = film
-        wait = lag - film_lag(film, input_lag)
-        self.wait = Delay(wait)
-        self.input = StreamConv(film.input, rate, input_lag + wait, dtype)
-        self.output = StreamConv(film.output, rate, self.input.lag, dtype)
+        self.input = StreamConv(film.input, rate, input_lag, dtype)
+        self.input.wait(lag - film_lag(film, input_lag))
+        self.output = StreamConv(film.output, rate, self.input.lag, dtype, film.activation.negative_slope)
         assert self.output.lag == lag
         self.embedded: Tensor | None = None
 
@@ -67,8 +66,7 @@ class StreamFiLM(Operator):
 
     def push(self, x: Signal, window: Window) -> SignalOut:
         assert self.embedded is not None, "no noise level"
-        h = self.input.push(torch.cat(self.wait.push([x])), window)
-        return self.output.push(self.film.activation(h) + self.embedded, window)
+        return self.output.push(self.input.push(x, window), window, offset=self.embedded)
 
 
 def film_lag(film: FiLM, lag: int) -> int:
@@ -90,11 +88,11 @@ class StreamUBlock(Operator):
             else StreamUpsampleThenConv(conv_1, block.factor, block.mode, rate, lag, dtype, self.slope)
         )
         self.film_lag = max(self.conv_1.lag, film_lag)
+        self.conv_1.wait(self.film_lag - self.conv_1.lag)
         self.conv_2 = StreamConv(conv_2, self.rate, self.film_lag, dtype, self.slope)
         self.conv_3 = StreamConv(conv_3, self.rate, self.conv_2.lag, dtype, self.slope)
         self.conv_4 = StreamConv(conv_4, self.rate, self.conv_3.lag, dtype, self.slope)
         self.lag = self.conv_4.lag
-        self.wait = Delay(self.film_lag - self.conv_1.lag)
         self.wait_residual = Delay(self.conv_2.lag - self.upsample_residual.lag)
         self.wait_sum = Delay(self.lag - self.conv_2.lag)
         self.film_3 = Delay(self.conv_2.lag - self.film_lag)
@@ -104,13 +102,10 @@ class StreamUBlock(Operator):
         """`films`: pieces of the FiLM, `film_lag` late."""
         residual = self.upsample_residual.push(self.residual.push(x, window), window)
         h = self.conv_1.push(x, window)
-        if self.wait.length:
-            h = torch.cat(self.wait.push([h]))
-        h = self.wait_residual.add(self.conv_2.push(h, window, films), residual)
+        h = self.conv_2.push(h, window, films, onto=self.wait_residual.push([residual]))
         films = self.film_3.push(films)
         u = self.conv_3.push(h, window, films)
-        u = self.conv_4.push(u, window, self.film_4.push(films))
-        return self.wait_sum.add(u, h)
+        return self.conv_4.push(u, window, self.film_4.push(films), onto=self.wait_sum.push([h]))
 
 
 def _convs(block: DBlock | UBlock) -> list[Conv]:

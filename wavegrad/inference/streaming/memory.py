@@ -4,6 +4,7 @@ Signals are `time batch channels`, so that any stretch of time is one matrix in 
 number of positions, its `lag`: a call that brings n frames gives n frames, those until `lag` positions before the last.
 """
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -11,6 +12,20 @@ from wavegrad.pieces import Operator
 
 Signal = Float[Tensor, "time batch channels"]
 SignalOut = Float[Tensor, "time_out batch channels_out"]
+
+
+class Workspace:
+    """Memory that the layers of a stream take turns with: it stays in the processor's cache, and views of it are made
+    once."""
+
+    def __init__(self) -> None:
+        self.memory: Tensor | None = None
+
+    def of(self, size: int, like: Tensor) -> Tensor:
+        """Room for so many numbers; what another layer left there is gone."""
+        if self.memory is None or len(self.memory) < size:
+            self.memory = like.new_empty(size)
+        return self.memory[:size]
 
 
 class Line(Operator):
@@ -25,24 +40,31 @@ class Line(Operator):
         """What is new, and the `length` positions before it."""
         if not self.length:
             return x
-        both, new = self.room(x)
+        both, new = self.room(x, x.shape[-1])
         new.copy_(x)
         self.keep(both)
         return both
 
-    def room(self, like: Tensor) -> tuple[Tensor, Tensor]:
+    def room(self, like: Tensor, n_channels: int) -> tuple[Tensor, Tensor]:
         """Memory for as many positions behind those that are remembered: all of it, and the part to be written."""
-        both = like.new_empty((self.length + like.shape[0], *like.shape[1:]))
-        past = both[: self.length]
-        if self._past is None:
-            past.zero_()
-        else:
-            past.copy_(self._past)
+        both = like.new_empty((self.length + like.shape[0], *like.shape[1:-1], n_channels))
+        self.recall(both[: self.length])
         return both, both[self.length :]
+
+    def recall(self, target: Tensor) -> None:
+        """Write what is remembered there."""
+        if self._past is None:
+            target.zero_()
+        else:
+            target.copy_(self._past)
 
     def keep(self, both: Tensor) -> None:
         """Remember the end of it."""
-        self._past = both[both.shape[0] - self.length :].clone()  # a view would keep the memory of all
+        self.remember(both[both.shape[0] - self.length :])
+
+    def remember(self, past: Tensor) -> None:
+        """All of it, which may change then."""
+        self._past = past.clone()
 
 
 class Delay(Operator):
@@ -76,10 +98,7 @@ class Delay(Operator):
         self._waiting = waiting
         return due
 
-    def add(self, y: Tensor, x: Tensor) -> Tensor:
-        """`y`, to which the delayed `x` is added in place."""
-        start = 0
-        for piece in self.push([x]):
-            y[start : start + piece.shape[0]].add_(piece)
-            start += piece.shape[0]
-        return y
+    def joined(self, x: Tensor) -> Tensor:
+        """`push` of one piece, put together."""
+        pieces = self.push([x])
+        return pieces[0] if len(pieces) == 1 else torch.cat(pieces)

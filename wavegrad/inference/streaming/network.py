@@ -1,5 +1,7 @@
 """The streaming form of the network."""
 
+from dataclasses import dataclass
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -67,6 +69,28 @@ class StreamNetwork(Operator):
         h = self.waveform_conv.push(y[:, :, None].to(self.dtype), window)
         u = self.up.push(condition, self.down.push(h, window), window)
         return self.output_conv.push(u, window)[:, :, 0]  # beside it, a learned variance
+
+
+@dataclass(frozen=True, eq=False)
+class StreamLayers:
+    """A network laid out for streams: operators that have seen nothing yet. Streams fork them and share the weights."""
+
+    mel_conv: StreamMelConv
+    network: StreamNetwork
+    device: torch.device
+    """Of the weights."""
+
+    @classmethod
+    def prepare(cls, network: WaveGrad, dtype: torch.dtype | None = None) -> "StreamLayers":
+        """Lay out the weights of a network, which must not change meanwhile.
+
+        Args:
+            dtype: of the arithmetic; left out, that of the weights.
+        """
+        parameter = next(network.parameters())
+        dtype = dtype or parameter.dtype
+        mel_conv = StreamMelConv(network, dtype)
+        return cls(mel_conv, StreamNetwork(network, mel_conv.conv.lag, dtype), parameter.device)
 
 
 class _Down(Operator):

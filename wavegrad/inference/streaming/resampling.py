@@ -83,23 +83,39 @@ class StreamUpsampledConv(Operator):
         self.factor, self.dilation, self.slope = factor, conv.dilation[0], slope
         self.rate, self.input_lag = rate, lag
         self.lag = lag * factor + self.dilation
-        self.reach = -(-self.dilation // factor)
-        self.line = Line(2 * self.reach)
         self.groups = phase_groups(factor, self.dilation)
+        self.reach = -(-self.dilation // factor)
+        """Positions that a tap looks back."""
+        self.wait(0)
+
+    def wait(self, n: int) -> None:
+        """From here on be `n` positions of the output later."""
+        self.lag += n
+        early = self.lag - self.input_lag * self.factor
+        self.n_early = -(-early // self.factor)
+        """Positions before what is new that an output begins at."""
+        self.start = self.n_early * self.factor - early
+        self.line = Line(self.reach + self.n_early)
 
     def push(self, x: Signal, window: Window) -> SignalOut:
         x = F.leaky_relu(x, self.slope)
         if not window.is_inside(self.rate, self.input_lag):
             x.masked_fill_(~window.inside(self.rate, self.input_lag, x.device)[:, :, None], 0)
-        products = self.line.push((x.flatten(0, 1) @ self.taps).unflatten(0, x.shape[:2])).chunk(3, dim=2)
-        n_rows = x.shape[0] + self.reach  # the first of them `reach` before x; the last is not whole
+        both, new = self.line.room(x, self.taps.shape[1])
+        torch.mm(x.flatten(0, 1), self.taps, out=new.flatten(0, 1))
+        self.line.keep(both)
+        left, middle, right = both.chunk(3, dim=2)
+        n_rows = x.shape[0] + self.n_early  # the last one is not whole
+        middle = middle[self.reach :] + self.bias
         y = x.new_empty(n_rows, self.factor, x.shape[1], len(self.bias))
         for group in self.groups:
-            n, shifts = n_rows - group.right, (group.left, 0, group.right)
-            left, middle, right = (taps[self.reach + shift :][:n] for taps, shift in zip(products, shifts, strict=True))
-            y[:n, group.first : group.stop] = (left + middle).add_(right).add_(self.bias)[:, None]
-        start = self.reach * self.factor - self.dilation
-        return y.flatten(0, 1)[start : start + x.shape[0] * self.factor]
+            n = n_rows - group.right
+            value = y[:n, group.first]
+            torch.add(middle[:n], left[self.reach + group.left :][:n], out=value)
+            value.add_(right[self.reach + group.right :][:n])
+            if group.stop > group.first + 1:
+                y[:n, group.first + 1 : group.stop] = value[:, None]
+        return y.flatten(0, 1)[self.start : self.start + x.shape[0] * self.factor]
 
 
 class StreamUpsampleThenConv(Operator):
@@ -111,6 +127,11 @@ class StreamUpsampleThenConv(Operator):
         self.slope = slope
         self.upsample = StreamUpsample(factor, mode, rate, lag)
         self.conv = StreamConv(conv, rate * factor, self.upsample.lag, dtype)
+        self.lag = self.conv.lag
+
+    def wait(self, n: int) -> None:
+        """As the other."""
+        self.conv.wait(n)
         self.lag = self.conv.lag
 
     def push(self, x: Signal, window: Window) -> SignalOut:

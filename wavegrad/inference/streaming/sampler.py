@@ -8,10 +8,10 @@ from torch import Tensor
 
 from wavegrad.diffusion import LinearStep, Noise, seeded_noise
 from wavegrad.errors import WavegradError
-from wavegrad.inference.streaming.memory import Delay, Line
-from wavegrad.inference.streaming.network import StreamMelConv, StreamNetwork
+from wavegrad.inference.streaming.memory import Delay, Line, Workspace
+from wavegrad.inference.streaming.network import StreamLayers, StreamNetwork
+from wavegrad.inference.streaming.noise import StreamNoise
 from wavegrad.inference.streaming.window import Window
-from wavegrad.network import WaveGrad
 from wavegrad.pieces import Buffer, Operator, Piece
 
 MAX_FRAMES = 64
@@ -25,32 +25,27 @@ class StreamSampler(Operator):
     """Mel frames in, y_0 out, as far as it is final.
 
     Args:
-        network: its weights must not change meanwhile.
+        layers: of the network; they stay as they are, and other streams may use them meanwhile.
         steps: of the sampler, from N down to 1.
         seeds: one for each item of the batch.
         pipeline_frames: None: each step takes what the step before has just made. A number: all steps are one batch,
             each takes so many frames that the step before made a call earlier.
-        dtype: of the network's arithmetic; left out, that of its weights.
     """
 
     def __init__(
         self,
-        network: WaveGrad,
+        layers: StreamLayers,
         steps: Sequence[LinearStep],
         seeds: Sequence[int],
         pipeline_frames: int | None = None,
-        dtype: torch.dtype | None = None,
     ):
-        parameter = next(network.parameters())
-        dtype = dtype or parameter.dtype
-        self.hop_length = network.config.hop_length
+        self.hop_length = layers.network.hop_length
         self.pipeline_frames = pipeline_frames
-        self.noise = seeded_noise(seeds, parameter.device)
-        self.first_noise = steps[0].n
-        self.mel_conv = StreamMelConv(network, dtype)
-        template = StreamNetwork(network, self.mel_conv.conv.lag, dtype)
+        noise = seeded_noise(seeds, layers.device)
+        self.first_noise = StreamNoise(noise, steps[0].n)
+        self.mel_conv = layers.mel_conv.fork()
         groups = [steps] if pipeline_frames else [[step] for step in steps]
-        self.groups = [StreamSteps(template.fork(), group, self.noise) for group in groups]
+        self.groups = [StreamSteps(layers.network.fork(), group, noise) for group in groups]
         step_lag = self.groups[0].lag
         self.spacing = step_lag + (pipeline_frames or 0)
         """Frames that each step is behind the one before."""
@@ -60,6 +55,7 @@ class StreamSampler(Operator):
         """Frames that y_0 is behind the mel, which comes in whole calls."""
         self.conditions = Line(self.behind)
         self.waiting = Buffer(right=self.lag + (pipeline_frames or 1) - 1)
+        self.workspace = Workspace()
         self.n_begun = 0
 
     def push(self, mel: Piece) -> Piece:
@@ -80,14 +76,15 @@ class StreamSampler(Operator):
         """One call of each group -> what is new of y_0, or of what lies outside the signal."""
         n_items, n_frames, first = len(mel), mel.shape[2], self.n_begun
         self.n_begun += n_frames
-        conditions = self.conditions.push(self.mel_conv.push(mel, Window((first,) * n_items, n_frames, end)))
-        y = self.noise(self.first_noise, n_frames * self.hop_length, first * self.hop_length).T
+        window = Window((first,) * n_items, n_frames, end, self.workspace)
+        conditions = self.conditions.push(self.mel_conv.push(mel, window))
+        y = self.first_noise(n_frames * self.hop_length, first * self.hop_length).T
         state = torch.stack((y, torch.zeros_like(y)), dim=2)
         for i, group in enumerate(self.groups):
             delays = [(i + j) * self.spacing for j in range(len(group.steps))]
             condition = torch.cat([conditions[self.behind - delay :][:n_frames] for delay in delays], dim=1)
             firsts = tuple(first - delay for delay in delays for _ in range(n_items))
-            state = group.push(state, condition, Window(firsts, n_frames, end))
+            state = group.push(state, condition, Window(firsts, n_frames, end, self.workspace))
         return state[:, :, 0]
 
 
@@ -100,7 +97,7 @@ class StreamSteps(Operator):
     def __init__(self, network: StreamNetwork, steps: Sequence[LinearStep], noise: Noise):
         self.network = network
         self.steps = list(steps)
-        self.noise = noise
+        self.noises = [StreamNoise(noise, step.n - 1) for step in steps]
         self.n_items = len(noise.seeds)
         self.hop_length = network.hop_length
         self.lag = -(-network.lag // self.hop_length)
@@ -108,7 +105,7 @@ class StreamSteps(Operator):
         self.wait_state = Delay(self.lag * self.hop_length)
         self.wait_prediction = Delay(self.lag * self.hop_length - network.lag)
         self.of_state, self.of_prediction, self.of_previous, self.level = (
-            self._of_items([getattr(step, name) for step in steps])
+            _of_items([getattr(step, name) for step in steps], noise)
             for name in ("of_state", "of_prediction", "of_previous", "noise_level")
         )
         self.looks_back = any(step.of_previous for step in steps)
@@ -123,16 +120,30 @@ class StreamSteps(Operator):
             condition: of all steps.
             window: of all steps.
         """
-        if window.highest + window.n_frames <= 0 or (window.end is not None and window.lowest - self.lag >= window.end):
+        begin = min(max(0, -window.highest), window.n_frames)
+        stop = window.n_frames if window.end is None else min(window.n_frames, window.end + self.lag - window.lowest)
+        if begin >= stop:
             return torch.zeros_like(state)  # outside the signal
         if len(self.steps) > 1:
-            before = state.new_zeros(len(state), condition.shape[1], 2) if self._made is None else self._made
-            state = torch.cat((state, before[:, : -self.n_items]), dim=1)
+            return self._step(self._side_by_side(state, condition.shape[1]), condition, window)[:, -self.n_items :]
+        if stop - begin == window.n_frames:
+            return self._step(state, condition, window)
+        made, inside = torch.zeros_like(state), slice(begin * self.hop_length, stop * self.hop_length)
+        made[inside] = self._step(state[inside], condition[begin:stop], window.cut(begin, stop))
+        return made
+
+    def _side_by_side(self, state: State, n_batch: int) -> Float[Tensor, "time _ 2"]:
+        """What each step works on."""
+        before = state.new_zeros(len(state), n_batch, 2) if self._made is None else self._made
+        return torch.cat((state, before[:, : -self.n_items]), dim=1)
+
+    def _step(self, state: State, condition: Float[Tensor, "frames _ channels"], window: Window) -> State:
+        """What all steps make."""
         predicted = self._checked(self.network.push(state[:, :, 0], condition, window))
-        made = self._mix(torch.cat(self.wait_state.push([state])), torch.cat(self.wait_prediction.push([predicted])))
+        made = self._mix(self.wait_state.joined(state), self.wait_prediction.joined(predicted))
         self._add_noise(made, window)
         self._made = made if len(self.steps) > 1 else None
-        return made[:, -self.n_items :]
+        return made
 
     def _mix(self, state: State, predicted: Float[Tensor, "time batch"]) -> State:
         """y_{n-1} without its noise, and this step's y_0 (DDPM, Ho et al. 2020, eq. 15)."""
@@ -145,18 +156,12 @@ class StreamSteps(Operator):
 
     def _add_noise(self, state: State, window: Window) -> None:
         """That of each step, in place."""
-        for i, step in enumerate(self.steps):
+        for i, (step, noise) in enumerate(zip(self.steps, self.noises, strict=True)):
             start = (window.firsts[i * self.n_items] - self.lag) * self.hop_length
             begin, stop = max(0, start), start + len(state)
             if step.of_noise and begin < stop:
-                noise = self.noise(step.n - 1, stop - begin, begin).T
                 items = slice(i * self.n_items, (i + 1) * self.n_items)
-                state[begin - start :, items, 0].add_(noise, alpha=step.of_noise)
-
-    def _of_items(self, of_steps: list[float]) -> Float[Tensor, " batch"]:
-        """A number of each step, for all its items."""
-        numbers = torch.tensor(of_steps, dtype=self.noise.dtype, device=self.noise.device)
-        return numbers.repeat_interleave(self.n_items)
+                state[begin - start :, items, 0].add_(noise(stop - begin, begin).T, alpha=step.of_noise)
 
     def _checked(self, predicted: Float[Tensor, "time batch"]) -> Float[Tensor, "time batch"]:
         if not torch.isfinite(predicted).all():
@@ -168,3 +173,9 @@ class StreamSteps(Operator):
                 "batch)"
             )
         return predicted.float()
+
+
+def _of_items(of_steps: list[float], noise: Noise) -> Float[Tensor, " batch"]:
+    """A number of each step, for all its items."""
+    numbers = torch.tensor(of_steps, dtype=noise.dtype, device=noise.device)
+    return numbers.repeat_interleave(len(noise.seeds))

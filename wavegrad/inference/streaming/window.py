@@ -1,11 +1,13 @@
 """Which part of its signal each item of a batch is at."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import torch
 from jaxtyping import Bool, Int64
 from torch import Tensor
+
+from wavegrad.inference.streaming.memory import Workspace
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,6 +24,12 @@ class Window:
     n_frames: int
     end: int | None = None
     """Frames of the signals, where that is known."""
+    workspace: Workspace = field(default_factory=Workspace)
+    """Of the stream."""
+
+    def cut(self, begin: int, stop: int) -> "Window":
+        """Its frames `begin` to `stop` - 1."""
+        return replace(self, firsts=tuple(first + begin for first in self.firsts), n_frames=stop - begin)
 
     @cached_property
     def lowest(self) -> int:
