@@ -16,7 +16,7 @@ SignalOut = Float[Tensor, "time_out batch channels_out"]
 
 class Workspace:
     """Memory that the layers of a stream take turns with: it stays in the processor's cache, and views of it are made
-    once."""
+    once. Forks of a stream have the same, which nothing stays in from one layer to the next."""
 
     def __init__(self) -> None:
         self.memory: Tensor | None = None
