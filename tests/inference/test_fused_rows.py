@@ -16,6 +16,8 @@ from tests.inference.test_fused_film import FLOATS, needs_triton
 from wavegrad.inference import Engine, EngineOptions, KernelWarning
 from wavegrad.inference.ends import Ends
 from wavegrad.inference.fused_rows import FusedConvolution, FusedRows, check_rows, choose_rows
+from wavegrad.inference.layers import Convolution
+from wavegrad.inference.prepared import PreparedNetwork
 from wavegrad.inference.upsampled_conv import sum_phases
 
 CPU = torch.device("cpu")
@@ -82,6 +84,19 @@ def test_wrong_kernels_are_reported_and_not_used(wrong: type[ByHand], dtype: tor
 
 def test_a_precision_that_the_kernels_do_not_have() -> None:
     assert choose_rows(CPU, torch.float64, made(planted(None, None))) is None
+
+
+@pytest.mark.parametrize("frames", [[9, 9], [3, 9]])
+def test_a_network_with_such_kernels_computes_the_same(make: Make, frames: list[int]) -> None:
+    network = make().float()
+    y, mel, levels = inputs(network, 2, 9)
+    found = []
+    for fusion in (made()().fusion, None):
+        prepared = PreparedNetwork.prepare(network, torch.float32, fusion=fusion)
+        with torch.inference_mode():
+            found.append(Engine(prepared).bind(mel, frames)(y, levels[:1].expand(2)))
+    assert isinstance(prepared.ublocks[0][0].convs[0], Convolution)
+    assert (found[0] - found[1]).norm() < 1e-5 * found[1].norm()
 
 
 @pytest.mark.gpu

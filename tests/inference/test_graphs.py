@@ -306,6 +306,7 @@ def test_cuda_graphs_of_calls(make: Make, frames: list[int]) -> None:
 
 
 @pytest.mark.gpu
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode is a prototype:UserWarning")
 @pytest.mark.parametrize("n_graphs", [0, 8])
 def test_the_host_never_waits_inside_a_call(make: Make, n_graphs: int) -> None:
     """PyTorch raises on every synchronising call while the debug mode is on. The levels are as a walk has them."""

@@ -91,7 +91,7 @@ class FusedConvolution(RowsConvolution):
     def add_to_(self, h: RowsOut, x: Rows, ends: Ends) -> RowsOut:
         return self.fused.finish_(self.convolution.products(x), self.convolution.bias, 1.0, ends, h)
 
-    def with_repeated(self, x: Rows, residual: Rows) -> RowsOut:
+    def with_repeated(self, x: Rows, residual: Float[Tensor, "batch time_low channels_out"]) -> RowsOut:
         return self.fused.finish_(self.convolution.products(x), self.convolution.bias, 1.0, Ends(), residual)
 
 
