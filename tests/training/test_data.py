@@ -10,7 +10,7 @@ from wavegrad.audio.mel import MelSpectrogram
 from wavegrad.audio.prior import PriorConfig, prior_gains, whiten
 from wavegrad.errors import TrainingError
 from wavegrad.training.bank import ClipBank
-from wavegrad.training.data import CropSampler, context_samples, find_clips, hold_out, load_corpus
+from wavegrad.training.data import Clip, CropSampler, context_samples, find_clips, fingerprint, hold_out, load_corpus
 from wavegrad.training.step import Preprocessor
 
 
@@ -108,6 +108,20 @@ def test_a_corpus_with_nothing_left_is_refused(recipe, tmp_path):
     soundfile.write(tmp_path / "silent.wav", np.zeros(24000), 24000)
     with pytest.raises(TrainingError, match="no usable audio file"):
         load_corpus(find_clips(tmp_path), tmp_path, recipe.model.mel_config(), recipe.data, print)
+
+
+def test_a_fingerprint_is_of_names_lengths_ends_and_mels():
+    pcm = torch.arange(20000).to(torch.int16)
+    mel = torch.zeros(3, 40)
+    front, back, middle = (pcm.clone().index_fill_(0, torch.tensor(i), 7) for i in (5, -5, 10000))
+    others = [
+        *([Clip("b", pcm, mel)], [Clip("a", front, mel)], [Clip("a", back, mel)], [Clip("a", pcm, mel + 1)]),
+        *([Clip("a", pcm)], [Clip("a", torch.cat((pcm[:9000], pcm[8000:])), mel)], []),
+    ]
+    same = [[Clip("a", pcm.clone(), mel.clone())], [Clip("a", middle, mel)]]
+    sums = [fingerprint(clips) for clips in ([Clip("a", pcm, mel)], *same, *others)]
+    assert sums[0] == sums[1] == sums[2]
+    assert len(set(sums)) == 1 + len(others)
 
 
 def test_held_out_clips_stay_held_out_when_others_come(tmp_path):

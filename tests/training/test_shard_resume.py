@@ -172,11 +172,14 @@ def test_where_it_cannot_go_on_an_epoch_begins_anew_and_it_is_said(recipe: Recip
         assert second.place(5, CPU)["begun"] == 3
 
 
-@pytest.mark.parametrize(("at", "noticed"), [("front", True), ("back", True), ("size", True), (None, False)])
+@pytest.mark.parametrize(
+    ("at", "noticed"), [("front", True), ("back", True), ("size", True), ("middle", False), (None, False)]
+)
 def test_shards_that_changed_under_their_names_are_noticed(
-    recipe: Recipe, shards: Path, tmp_path: Path, at: str | None, noticed: bool
+    recipe: Recipe, shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str | None, noticed: bool
 ) -> None:
     """By their size and both ends; in another folder, and younger, they are the same ones."""
+    monkeypatch.setattr("wavegrad.training.shards.END", 1024)
     first = sampler(recipe, shards)
     drawn(first, range(3))
     place = first.place(3, CPU)
@@ -185,7 +188,7 @@ def test_shards_that_changed_under_their_names_are_noticed(
     if at == "size":
         content += bytes(512)
     elif at is not None:
-        content[600 if at == "front" else -20000] ^= 1
+        content[{"front": 600, "middle": len(content) // 2, "back": -600}[at]] ^= 1
     (moved / "3.tar").write_bytes(content)
     said: list[str] = []
     sampler(recipe, moved, say=said.append).go_on(place, 3)
