@@ -2,6 +2,7 @@
 
 import os
 import platform
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,11 +17,12 @@ LOCK = ".lock"
 @contextmanager
 def claimed(run: Path) -> Iterator[None]:
     """Make the folder, and keep other processes from training in it until the context or this process ends, however it
-    ends.
+    ends. After an error the folder is gone again if it is new and nothing was written to it.
 
     Raises:
         TrainingError: it cannot be written, or another process trains in it.
     """
+    is_new = not run.exists()
     try:
         run.mkdir(parents=True, exist_ok=True)
         file = (run / LOCK).open("a+", encoding="utf-8")
@@ -36,7 +38,12 @@ def claimed(run: Path) -> Iterator[None]:
         file.truncate(0)
         file.write(f"process {os.getpid()} of {platform.node()}\n")
         file.flush()
-        yield
+        try:
+            yield
+        except BaseException:
+            if is_new and [path.name for path in run.iterdir()] == [LOCK]:
+                shutil.rmtree(run, ignore_errors=True)
+            raise
 
 
 def _locked(file: IO[str]) -> bool:
