@@ -174,6 +174,22 @@ def test_items_of_a_batch_do_not_meet() -> None:
         assert torch.allclose(together[i], alone[0], atol=1e-6)
 
 
+@pytest.mark.parametrize("name", CONFIGS)
+def test_items_of_different_lengths_are_what_they_would_be_alone(name: str) -> None:
+    config, lengths = CONFIGS[name], [1, 20, 13, 2]  # the shortest are reflected several times
+    hop, consistency = config.hop_length, MelConsistency(config, 4)
+    waveform = torch.cat([noisy(speech(config, 20, 0.5 + i / 2)) for i in range(len(lengths))])
+    mel = torch.cat([mel_of(speech(config, 20, 0.6 + i / 2), config) for i in range(len(lengths))])
+    together = consistency(waveform, mel, lengths)
+    elsewhere = torch.arange(20) >= torch.tensor(lengths)[:, None]
+    other = waveform + elsewhere.repeat_interleave(hop, dim=1), mel + elsewhere[:, None]
+    assert torch.equal(consistency(*other, lengths), together)
+    for i, n in enumerate(lengths):
+        alone = consistency(waveform[i : i + 1, : n * hop], mel[i : i + 1, :, :n])
+        assert torch.allclose(together[i, : n * hop], alone[0], atol=2e-6)
+        assert (together[i, n * hop :] == 0).all()
+
+
 @pytest.mark.parametrize("n_frames", [1, 2])
 def test_the_shortest_waveforms(n_frames: int) -> None:
     waveform = speech(SMALL, n_frames)

@@ -7,9 +7,12 @@ the magnitudes are not those of a pseudo-inverse of the mel, which knows nothing
 own, scaled until their mel is right.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
-from jaxtyping import Complex, Float
+from jaxtyping import Bool, Complex, Float, Int
 from torch import Tensor, nn
 
 from wavegrad.audio.mel import MelConfig, band_values, mel_filterbank, pad, padding
@@ -67,21 +70,25 @@ class MelConsistency(nn.Module):
         self.register_buffer("to_bins", (filterbank / weights).to(dtype), persistent=False)
         self.register_buffer("unheard", weights.isinf().to(dtype), persistent=False)
 
-    def forward(self, waveform: Waveform, mel: Mel) -> Waveform:
+    def forward(self, waveform: Waveform, mel: Mel, frames: Sequence[int] | None = None) -> Waveform:
         """A waveform of the same length whose mel is nearer to `mel`.
 
         Args:
             waveform: `batch frames*hop_length`.
             mel: `batch n_mels frames`.
+            frames: of each item, where the items have different lengths. Each becomes what it would alone, then zeros;
+                beyond its end waveform and mel may hold any finite values.
         """
-        bands, energy, n_samples = self.bounds(mel), self.energy(mel.shape[2]), waveform.shape[1]
+        ends = None if frames is None or min(frames) == mel.shape[2] else Ends.of(frames, mel, self.config)
+        bands, energy, n_samples = self.bounds(mel), self.energy(mel.shape[2], ends), waveform.shape[1]
         previous: Spectra | None = None
         for _ in range(self.n_iter):
-            present = self.spectra(self.cut(waveform)[:, : mel.shape[2]])
+            present = self.spectra(self.cut(waveform, ends)[:, : mel.shape[2]])
             wanted = self.wanted(present, present if previous is None else previous, bands)
-            waveform = self.join(self.frames(wanted), energy, n_samples)
+            made = self.frames(wanted)
+            waveform = self.join(made if ends is None else made.mul_(ends.frames), energy, n_samples)
             previous = present
-        return waveform
+        return waveform if ends is None else waveform.where(ends.samples, 0.0)
 
     def bounds(self, mel: Mel) -> tuple[Bands, Bands]:
         """What the filterbank may give, at least and at most."""
@@ -108,10 +115,10 @@ class MelConsistency(nn.Module):
         gains = ratios @ self.to_bins + self.unheard
         return gains.sqrt() if self.config.power == 2 else gains
 
-    def cut(self, waveform: Waveform) -> Frames:
+    def cut(self, waveform: Waveform, ends: "Ends | None" = None) -> Frames:
         """The stretches under the windows, the ends reflected."""
-        left, right = edges(self.config)
-        return pad(waveform, left, right, "reflect").unfold(1, self.config.win_length, self.config.hop_length)
+        padded = pad(waveform, *edges(self.config), "reflect") if ends is None else waveform.gather(1, ends.reflected)
+        return padded.unfold(1, self.config.win_length, self.config.hop_length)
 
     def spectra(self, frames: Frames) -> Spectra:
         """Windowed and transformed, as the front-end does it but for the phase of a delay."""
@@ -121,14 +128,38 @@ class MelConsistency(nn.Module):
         """Back, and windowed again for the overlap-add."""
         return torch.fft.irfft(spectra, n=self.config.n_fft)[..., : self.config.win_length] * self.window
 
-    def energy(self, n_frames: int) -> Float[Tensor, "1 joined"]:
+    def energy(self, n_frames: int, ends: "Ends | None" = None) -> Float[Tensor, "#batch joined"]:
         """The squared windows of so many frames, added up: what a waveform was multiplied by."""
-        return overlap_add(self.window.square().expand(1, n_frames, -1), self.config.hop_length).clamp(min=TINY)
+        squares = self.window.square().expand(1, n_frames, -1)
+        return overlap_add(squares if ends is None else squares * ends.frames, self.config.hop_length).clamp(min=TINY)
 
-    def join(self, frames: Frames, energy: Float[Tensor, "1 joined"], n_samples: int) -> Waveform:
+    def join(self, frames: Frames, energy: Float[Tensor, "#batch joined"], n_samples: int) -> Waveform:
         """The waveform whose spectra are nearest (Griffin and Lim 1984, eq. 6), the reflected ends cut off."""
         left = edges(self.config)[0]
         return (overlap_add(frames, self.config.hop_length) / energy)[:, left : left + n_samples]
+
+
+@dataclass(frozen=True)
+class Ends:
+    """Where the items of a batch end, if not all where the batch ends."""
+
+    reflected: Int[Tensor, "batch padded"]
+    """Which sample of an item stands where in the padded waveform: the reflection repeats, as that of `pad`."""
+    frames: Float[Tensor, "batch frames 1"]
+    """1 for those of an item, 0 beyond its end."""
+    samples: Bool[Tensor, "batch time"]
+    """Those of an item."""
+
+    @classmethod
+    def of(cls, frames: Sequence[int], mel: Mel, config: MelConfig) -> "Ends":
+        """Of items of so many frames in the batch of `mel`, whose device and precision they get."""
+        n_frames, hop = mel.shape[2], config.hop_length
+        left, right = edges(config)
+        n = torch.tensor(frames, device=mel.device)[:, None]
+        last, time = n * hop - 1, torch.arange(-left, n_frames * hop + right, device=mel.device)
+        reflected = last - (time.remainder((2 * last).clamp(min=1)) - last).abs()
+        inside = torch.arange(n_frames, device=mel.device) < n
+        return cls(reflected, inside.to(mel.dtype)[:, :, None], inside.repeat_interleave(hop, dim=1))
 
 
 def _modulus(z: Spectra) -> Float[Tensor, "batch frames n_freqs"]:

@@ -7,11 +7,10 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from wavegrad.audio import MelConsistency
 from wavegrad.audio.lapped import Coefficients
 from wavegrad.audio.prior import colour
 from wavegrad.errors import AudioError, ConfigError
-from wavegrad.shapes import Mel, Waveform
+from wavegrad.shapes import Waveform
 
 
 def item_seeds(seed: int | Sequence[int], n_items: int) -> list[int]:
@@ -56,17 +55,6 @@ def colour_items(y_0: Waveform, gains: Coefficients | None, frames: list[int]) -
     for i, n in enumerate(frames):
         n_samples = n * gains.shape[2]
         out[i : i + 1, :n_samples] = colour(y_0[i : i + 1, :n_samples], gains[i : i + 1, :n])
-    return out
-
-
-def consistent_items(waveform: Waveform, mel: Mel, frames: list[int], consistency: MelConsistency) -> Waveform:
-    """`MelConsistency`, each item for itself where they end at different frames: it reflects their ends."""
-    if min(frames) == mel.shape[2]:
-        return consistency(waveform, mel)
-    out = torch.zeros_like(waveform)
-    for i, n in enumerate(frames):
-        n_samples = n * consistency.config.hop_length
-        out[i : i + 1, :n_samples] = consistency(waveform[i : i + 1, :n_samples], mel[i : i + 1, :, :n])
     return out
 
 

@@ -19,7 +19,6 @@ from wavegrad.shapes import Waveform
 from wavegrad.vocoder.frozen_model import EngineName
 from wavegrad.vocoder.items import (
     colour_items,
-    consistent_items,
     crop_items,
     hold_last_frame,
     item_frames,
@@ -158,7 +157,7 @@ class Vocoder(StreamingModel):
                     device=self.device,
                     on_step=on_step,
                 )
-            waveform = consistent_items(colour_items(y_0, gains, ends), batch, ends, consistency)
+            waveform = consistency(colour_items(y_0, gains, ends), batch, ends)
             waveform = crop_items(waveform, lengths)
         waveform = waveform.clone()  # one that autograd may use
         return waveform if mel.dim() == 3 else waveform[0]
