@@ -67,10 +67,12 @@ def test_streams_beside_a_call(run, model, tmp_path):
     """First audio is not the end of a stream, and the time to it counts no more than what came before."""
     result = run(
         *("benchmark", "synthesis", "--model", model, "--seconds", "1.5", "--runs", 1, "--steps", 2, "--device", "cpu"),
-        *("--engine", "fast,stream-8,pipelined-8", "--griffin-lim", 2, "--out", tmp_path / "speed.json"),
+        *("--engine", "fast,stream-8,pipelined-8", "--griffin-lim", "0,2", "--out", tmp_path / "speed.json"),
     )
     assert result.code == 0, result.err
-    call, stream, pipelined = json.loads((tmp_path / "speed.json").read_text())["rows"]
+    rows = json.loads((tmp_path / "speed.json").read_text())["rows"]
+    assert [row["griffin_lim"] for row in rows] == [0, 0, 0, 2, 2, 2]
+    call, stream, pipelined = rows[3:]
     assert call["latency_s"] == pytest.approx(1.5 * call["real_time_factor"], rel=0.1)
     assert 0 < stream["latency_s"] < 0.9 * 1.5 * stream["real_time_factor"]
     assert (call["griffin_lim"], stream["engine"]) == (2, "stream-8")
@@ -98,6 +100,10 @@ def test_int8_beside_the_reference_in_float32(run, tmp_path):
         (("--steps", "six"), "--steps is 'six'; whole numbers above 0"),
         (("--batch", "1.5"), "--batch is '1.5'; whole numbers above 0"),
         (("--seconds", "0"), "--seconds is '0'; numbers above 0"),
+        (("--griffin-lim", "8,-1"), "--griffin-lim is '8,-1'; whole numbers from 0 on"),
+        (("--griffin-lim", "0.5"), "--griffin-lim is '0.5'; whole numbers from 0 on"),
+        (("--steps", "nan"), "--steps is 'nan'; whole numbers above 0"),
+        (("--seconds", "1,inf"), "--seconds is '1,inf'; numbers above 0"),
         (("--engine", "fats"), "unknown engine 'fats': did you mean 'fast'"),
         (("--engine", "stream-0"), "unknown engine 'stream-0': did you mean 'stream-N'"),
         (("--dtype", "float8"), "unknown dtype 'float8'"),

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 import os
 import platform
 from collections.abc import Iterator
@@ -45,7 +46,7 @@ def synthesis(
             "(chunks of 8 frames, any number) or pipelined-8 (all steps at once, on a chunk each)."
         ),
     ] = "fast,reference",
-    griffin_lim: Annotated[int, typer.Option(help="Iterations of Griffin-Lim behind the network.", min=0)] = 0,
+    griffin_lim: Annotated[str, typer.Option(help="Iterations of Griffin-Lim behind the network; 0: none.")] = "0",
     runs: Annotated[int, typer.Option(help="Measured calls of each kind, after one to warm up.", min=1)] = 5,
     device: Device = "auto",
     threads: Threads = None,
@@ -62,7 +63,14 @@ def synthesis(
         raise ConfigError("--network and --model exclude each other: a preset has random weights, a model its own")
     engines = engine_names(engine)
     dtypes = read_precisions(dtype.split(","))
-    shapes = list(itertools.product(_numbers("steps", steps), _numbers("batch", batch), _numbers("seconds", seconds)))
+    shapes = list(
+        itertools.product(
+            _numbers("steps", steps),
+            _numbers("batch", batch),
+            _numbers("seconds", seconds),
+            _numbers("griffin-lim", griffin_lim),
+        )
+    )
     set_threads(threads)
     from wavegrad.device import choose_device
     from wavegrad.inference import keep_freed_memory
@@ -72,8 +80,8 @@ def synthesis(
     rows = []
     for name, vocoder in vocoders_of(network, model):
         placed = vocoder.to(where)
-        for (n_steps, n_items, length), precision in itertools.product(shapes, dtypes):
-            case = Case(name, int(n_steps), int(n_items), length, precision, griffin_lim)
+        for (n_steps, n_items, length, n_iter), precision in itertools.product(shapes, dtypes):
+            case = Case(name, int(n_steps), int(n_items), length, precision, int(n_iter))
             measured = measure(case, placed, engines, runs)
             rows += measured
             for row in measured:
@@ -154,11 +162,13 @@ def _write(out: Path, machine: dict[str, object], rows: list[Row]) -> None:
 
 
 def _numbers(option: str, text: str) -> list[float]:
+    may_be_zero, may_be_broken = option == "griffin-lim", option == "seconds"
     try:
         numbers = [float(number) for number in text.split(",")]
     except ValueError:
-        numbers = [0.0]
-    if min(numbers) <= 0 or (option != "seconds" and any(n != int(n) for n in numbers)):
-        kind = "numbers" if option == "seconds" else "whole numbers"
-        raise ConfigError(f"--{option} is {text!r}; {kind} above 0 with commas between them are expected")
+        numbers = [math.nan]
+    for n in numbers:
+        if not (math.isfinite(n) and (n > 0 or (n == 0 and may_be_zero)) and (n == int(n) or may_be_broken)):
+            kind, bound = "numbers" if may_be_broken else "whole numbers", "from 0 on" if may_be_zero else "above 0"
+            raise ConfigError(f"--{option} is {text!r}; {kind} {bound} with commas between them are expected")
     return numbers
