@@ -55,7 +55,7 @@ EXTRAS: dict[str, set[str]] = {
 }
 """The extras of pyproject whose libraries a folder may import, besides the base dependencies."""
 
-BY_PYTORCH = {("inference", "film_kernel"): "triton", ("inference", "row_kernels"): "triton"}
+BY_PYTORCH = {("inference", "triton_kernels"): "triton"}
 """Modules that need a library that PyTorch's builds for CUDA bring along."""
 
 IMPORTED_AS = {"visqol_python": "visqol"}
