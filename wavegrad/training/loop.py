@@ -90,8 +90,7 @@ def _train(
     model = load_model(resolve_model(start)) if start is not None and state is None else None
     corpora = load_corpora(recipe, data, valid, say, mels, world)
     initialise = partial(init_from, model=model, recipe=recipe.model, say=tell) if model is not None else None
-    trainer = Trainer(recipe, corpora.train, world, initialise)
-    trainer.fingerprints = corpora.fingerprints()
+    trainer = Trainer(recipe, corpora.train, world, initialise, corpora.fingerprints())
     if state is not None:
         trainer.restore(state)
         tell(f"resuming at step {trainer.step} of {recipe.run.steps}")

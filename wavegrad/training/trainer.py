@@ -54,6 +54,13 @@ class Trainer:
 
     Every rank of a world has one. They start from the same weights, take their parts of the same batch, add up their
     gradients, and so stay equal.
+
+    Args:
+        recipe: what to train.
+        clips: to train on.
+        world: left out, this process alone.
+        initialise: changes the network's first weights, in place.
+        fingerprints: `Corpora.fingerprints`, which go into the snapshots.
     """
 
     def __init__(
@@ -62,6 +69,7 @@ class Trainer:
         clips: list[Clip] | ShardSampler,
         world: World | None = None,
         initialise: Callable[[WaveGrad], None] | None = None,
+        fingerprints: dict[str, str] | None = None,
     ):
         mel = recipe.model.mel_config()
         self.world = world or World()
@@ -91,8 +99,7 @@ class Trainer:
         self.optimizer = build_optimizer(self.network, recipe.optimizer, recipe.run.fused_optimizer)
         self.step = 0
         self.best_loss = float("inf")
-        self.fingerprints: dict[str, str] | None = None
-        """`Corpora.fingerprints`, for the checkpoints."""
+        self.fingerprints = fingerprints
         self._place: dict[str, Any] | None = None
         self._broken = torch.zeros((), device=self.device)  # 1 from the first step on that was not finite
         importance = recipe.objective.level_sampling == "importance"
