@@ -102,8 +102,8 @@ class StreamConv(Operator):
     def _convolved(self, parts: list[Tensor], n_batch: int, onto: Sequence[Tensor]) -> Tensor:
         """A matrix product for each tap.
 
-        oneDNN's convolution, which the engine has, is no faster here: behind an overhead of 0.08 ms, which is all that
-        a layer of a small chunk takes.
+        oneDNN's convolution, which the engine has, is no faster here: what it does before it begins takes as long as a
+        layer of a small chunk.
         """
         y = self._sum_with_bias(onto) if onto else None
         for part, tap in zip(parts, self.taps, strict=True):
