@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from wavegrad.cli.chunks import Chunks
-from wavegrad.cli.files import AUDIO, MELS, plan, still_to_do
+from wavegrad.cli.files import plan, still_to_do
 from wavegrad.cli.options import Device, GriffinLim, Model, Seed, Threads, read_schedule, set_threads
 from wavegrad.cli.synthesizer import Synthesizer
 from wavegrad.cli.vocode_files import vocode_files
 from wavegrad.errors import ConfigError
+from wavegrad.suffixes import AUDIO, MELS
 
 if TYPE_CHECKING:
     from wavegrad.diffusion import Sampler

@@ -13,8 +13,8 @@ import soundfile
 import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
-from wavegrad.audio.io import READABLE
 from wavegrad.audio.mel import MelConfig
+from wavegrad.suffixes import AUDIO
 from wavegrad.training.data import Clip, Crops, context_samples, gains_of, why_unusable
 from wavegrad.training.recipe import DataRecipe
 from wavegrad.training.shards import one_line, samples_of, shards_of
@@ -151,7 +151,7 @@ class CropStream(IterableDataset[Batch]):
         name = sample["__key__"]
         try:
             name = json.loads(sample.get("json", b"{}")).get("path", name)
-            audio = next(value for key, value in sample.items() if f".{key}" in READABLE)
+            audio = next(value for key, value in sample.items() if f".{key}" in AUDIO)
             channels, rate = soundfile.read(io.BytesIO(audio), dtype="float32", always_2d=True)
         except (StopIteration, ValueError, soundfile.LibsndfileError) as error:
             return f"skipped {name} of {sample['__url__']}: no readable audio ({one_line(error)})"
