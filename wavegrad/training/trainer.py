@@ -103,7 +103,7 @@ class Trainer:
         self._place: dict[str, Any] | None = None
         self._broken = torch.zeros((), device=self.device)  # 1 from the first step on that was not finite
         importance = recipe.objective.level_sampling == "importance"
-        self.history = LossHistory.empty(recipe.schedule.n_steps) if importance else None
+        self.history = LossHistory.empty(recipe.schedule.n_steps, self.device) if importance else None
 
     def train_step(self) -> StepReport:
         """One optimiser step over all micro-batches. The host does not wait for the device.
@@ -178,7 +178,7 @@ class Trainer:
         self.step = state.step
         self.best_loss = state.best_loss
         if self.history is not None and state.level_losses is not None:
-            self.history = LossHistory(self.history.n_steps, state.level_losses.cpu())
+            self.history = LossHistory(self.history.n_steps, state.level_losses.to(self.device))
         if isinstance(self.sampler, ShardSampler):
             self.sampler.go_on(state.place, self.step)
 
