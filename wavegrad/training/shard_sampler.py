@@ -14,6 +14,9 @@ from wavegrad.training.recipe import DataRecipe
 from wavegrad.training.shards import fingerprint, what_changed
 from wavegrad.training.world import World
 
+DEALT = 2
+"""How `shares_of` deals out the shards; a place says it, so that it is not taken for one of another version."""
+
 
 class ShardSampler:
     """Those of the next step each time, whatever the step.
@@ -99,6 +102,7 @@ class ShardSampler:
         everywhere = self.world.gather(torch.tensor(positions, device=device).flatten())
         return {
             "begun": self._begun,
+            "dealt": DEALT,
             "shards": self._fingerprints,
             "worker": worker,
             "positions": everywhere.reshape(self.world.size, *torch.tensor(positions).shape).cpu(),
@@ -122,6 +126,8 @@ class ShardSampler:
         changed = what_changed(place["shards"], self._fingerprints)
         if changed is not None:
             return changed
+        if place.get("dealt") != DEALT:
+            return "the checkpoint is of a version that dealt them out in another way"
         before, now = tuple(place["positions"].shape[:2]), (self.world.size, max(1, self.workers))
         if before != now:
             return f"the checkpoint is of {_in_words(before)}, this run of {_in_words(now)}"

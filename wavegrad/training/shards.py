@@ -33,10 +33,23 @@ def find_shards(data: Path) -> list[str]:
     return shards
 
 
-def shards_of(shards: Sequence[str], seed: tuple[int, ...], epoch: int, part: int, n_parts: int) -> list[str]:
-    """The shards that one of `n_parts` readers reads in an epoch, in order; together they read each shard once."""
+def shares_of(
+    shards: Sequence[str], seed: tuple[int, ...], epoch: int, reader: int, n_readers: int
+) -> list[tuple[str, range]]:
+    """What one of `n_readers` reads in an epoch, in order: of each shard the samples whose number modulo `n_readers` is
+    in the range.
+
+    Together they read each sample once, and all read as many shards: where whole ones do not come out even, at most the
+    first and the last of a reader are shared with others. So the readers end an epoch together, to within some samples;
+    who has more of them changes with the epoch.
+    """
     order = np.random.default_rng((*seed, epoch)).permutation(len(shards))
-    return [shards[i] for i in order[part::n_parts]]
+    begin = (reader + epoch) % n_readers * len(shards)  # in parts, `n_readers` of which are a shard
+    end = begin + len(shards)
+    return [
+        (shards[order[i]], range(max(0, begin - i * n_readers), min(n_readers, end - i * n_readers)))
+        for i in range(begin // n_readers, -(-end // n_readers))
+    ]
 
 
 def fingerprint(shard: str) -> str:
