@@ -200,6 +200,11 @@ def test_mistakes_are_one_line(recipe, shards, tmp_path):
     listed = tmp_path / "list.txt"
     listed.write_text("a.tar\n\nhttp://localhost/b.tar\n")
     assert find_shards(listed) == ["a.tar", "http://localhost/b.tar"]
+    assert find_shards(shards / "3.tar") == [str(shards / "3.tar")]
+    packed = tmp_path / "shards.tgz"
+    packed.write_bytes(gzip.compress((shards / "3.tar").read_bytes()))
+    with pytest.raises(TrainingError, match=r"shards\.tgz is neither a \*\.tar nor a text that lists shards"):
+        find_shards(packed)
 
 
 def test_the_same_recipe_reads_prepared_shards_with_one_key_changed(tmp_path, monkeypatch, capsys):

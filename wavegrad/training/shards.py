@@ -16,13 +16,19 @@ END = 1 << 16
 
 
 def find_shards(data: Path) -> list[str]:
-    """The tar files of a folder, sorted; or what a text file lists, a path or URL on each line.
+    """The tar files of a folder, sorted; a single one; or what a text file lists, a path or URL on each line.
 
     Raises:
-        TrainingError: there is none.
+        TrainingError: there is none, or the file is neither.
     """
+    if data.is_file() and data.suffix == ".tar":
+        return [str(data)]
     if data.is_file():
-        shards = [line.strip() for line in data.read_text(encoding="utf-8").splitlines() if line.strip()]
+        try:
+            lines = data.read_text(encoding="utf-8").splitlines()
+        except UnicodeDecodeError as error:
+            raise TrainingError(f"{data} is neither a *.tar nor a text that lists shards, one a line") from error
+        shards = [line.strip() for line in lines if line.strip()]
     else:
         shards = sorted(str(path) for path in data.glob("*.tar"))
     if not shards:
