@@ -133,4 +133,6 @@ def _summary_writer(folder: Path, start: int) -> Any | None:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         return None
-    return SummaryWriter(str(folder), purge_step=start)
+    return SummaryWriter(
+        str(folder), purge_step=start + 1
+    )  # the first one that is hidden: step `start` is not done again
