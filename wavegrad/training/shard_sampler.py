@@ -60,7 +60,7 @@ class ShardSampler:
         self.seed = seed
         self.workers = workers
         self.world = world
-        self._fingerprints = [fingerprint(shard) for shard in self.shards]
+        self.fingerprints = [fingerprint(shard) for shard in self.shards]
         self._say = say
         self._said: set[str] = set()
         self._batches: Iterator[Batch] | None = None
@@ -103,7 +103,7 @@ class ShardSampler:
         return {
             "begun": self._begun,
             "dealt": DEALT,
-            "shards": self._fingerprints,
+            "shards": self.fingerprints,
             "worker": worker,
             "positions": everywhere.reshape(self.world.size, *torch.tensor(positions).shape).cpu(),
         }
@@ -123,7 +123,7 @@ class ShardSampler:
     def _mismatch(self, place: dict[str, Any] | None) -> str | None:
         if place is None:
             return "the checkpoint does not say how far they were read"
-        changed = what_changed(place["shards"], self._fingerprints)
+        changed = what_changed(place["shards"], self.fingerprints)
         if changed is not None:
             return changed
         if place.get("dealt") != DEALT:
