@@ -143,7 +143,7 @@ def test_a_library_that_warns_leaves_nothing_out(tmp_path, monkeypatch):
         warnings.warn("old", DeprecationWarning, stacklevel=1)
         return read_audio(path, sample_rate)
 
-    monkeypatch.setitem(prepare.__globals__, "read_audio", read)
+    monkeypatch.setattr(sys.modules["wavegrad.corpora.prepare"], "read_audio", read)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         made = prepare(CORPORA["folder"].find(tmp_path / "in"), tmp_path / "out", PrepareConfig(), pytest.fail)
