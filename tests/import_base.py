@@ -11,7 +11,7 @@ from pathlib import Path
 
 import wavegrad
 
-BEHIND_EXTRAS = {"wavegrad.inference.film_kernel", "wavegrad.inference.row_kernels"}
+BEHIND_EXTRAS = {"wavegrad.inference.triton_kernels"}
 """Modules that cannot be imported without an extra, or without Triton, which PyTorch's builds for CUDA bring along."""
 
 

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 EVERYTHING = "everything"
-BASICS = {"errors", "shapes", "config", "pieces"}
+BASICS = {"errors", "shapes", "config", "pieces", "suffixes"}
 PARTS = {"audio", "network", "diffusion"}
 VOCODER = {"binding", "checkpoint", "inference", "device", *PARTS, *BASICS}
 
@@ -28,6 +28,7 @@ LAYERS: dict[str, set[str]] = {
     "inference": {"network", "diffusion", "device", *BASICS},
     "checkpoint": PARTS | BASICS,
     "pieces": set(),
+    "suffixes": set(),
     "streaming": {"audio", "device", "diffusion", "inference", "network", *BASICS},
     "binding": {"device", "inference", "network", "diffusion", *BASICS},
     "vocoder": {"streaming", *VOCODER},
@@ -43,7 +44,7 @@ LAYERS: dict[str, set[str]] = {
 }
 """What the modules and folders of the package may import of it."""
 
-CLI_OUTSIDE_FUNCTIONS = {"errors", "config"}
+CLI_OUTSIDE_FUNCTIONS = {"errors", "config", "suffixes"}
 """What a command may import before it runs; everything else waits, so that `--help` is fast."""
 
 EXTRAS: dict[str, set[str]] = {
@@ -55,7 +56,7 @@ EXTRAS: dict[str, set[str]] = {
 }
 """The extras of pyproject whose libraries a folder may import, besides the base dependencies."""
 
-BY_PYTORCH = {("inference", "film_kernel"): "triton", ("inference", "row_kernels"): "triton"}
+BY_PYTORCH = {("inference", "triton_kernels"): "triton"}
 """Modules that need a library that PyTorch's builds for CUDA bring along."""
 
 IMPORTED_AS = {"visqol_python": "visqol"}

@@ -105,6 +105,11 @@ def test_shapes_that_are_no_mel(shape: tuple[int, ...], reason: str) -> None:
         check_mel(torch.zeros(shape), CONFIG)
 
 
+def test_a_mel_without_values() -> None:
+    with pytest.raises(AudioError, match=r"of shape \(128, 9\) is on the device 'meta', without values; pass one on"):
+        check_mel(torch.zeros(128, 9, device="meta"), CONFIG)
+
+
 def test_whole_numbers_are_no_mel() -> None:
     with pytest.raises(AudioError, match=r"of floats; got torch\.int64"):
         check_mel(torch.zeros(128, 9, dtype=torch.int64), CONFIG)

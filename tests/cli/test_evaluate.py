@@ -9,9 +9,7 @@ import pytest
 import soundfile
 
 from tests.cli.conftest import SPEECH
-from wavegrad.cli import files
 from wavegrad.cli.evaluated import Synthesis, copy_syntheses
-from wavegrad.evaluation import pairing
 from wavegrad.evaluation.results import Evaluation
 
 
@@ -150,10 +148,6 @@ def test_mistakes_get_one_line(run, recordings, options, message):
     assert message is None or message in result.err
     assert message is None or result.err.count("\n") == 1
     assert not (recordings.parent / "report").exists()
-
-
-def test_the_same_audio_counts_here_and_elsewhere():
-    assert pairing.AUDIO == files.AUDIO
 
 
 def test_models_of_one_name_are_told_apart():

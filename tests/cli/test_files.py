@@ -2,8 +2,9 @@
 
 import pytest
 
-from wavegrad.cli.files import AUDIO, MELS, find, plan
+from wavegrad.cli.files import find, plan
 from wavegrad.errors import ConfigError
+from wavegrad.suffixes import AUDIO, MELS
 
 
 @pytest.fixture

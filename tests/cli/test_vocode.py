@@ -166,7 +166,10 @@ def test_int8_where_the_processor_has_it(run, model, short, tmp_path, monkeypatc
         (("--model", "smal-24k"), "smal-24k"),
         (("--device", "cuda"), "no GPU"),
         (("--steps", 0), "greater than or equal to 1"),
-        (("--dtype", "float8"), "float8"),
+        (
+            ("--dtype", "float8"),
+            "unknown dtype 'float8': did you mean 'float32'? allowed: float32, bfloat16, float16, int8",
+        ),
         (("--sampler", "dimm"), "did you mean 'ddim'"),
         (("--sampler", "ddim:eta=2"), "must lie between 0 and 1"),
         (("--sampler", "heun", "--variance", "beta"), "give one"),

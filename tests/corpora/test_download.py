@@ -1,5 +1,6 @@
 """Downloads from a real server on this machine: ranges, broken connections, wrong sums, archives that lie."""
 
+import errno
 import hashlib
 import http.server
 import io
@@ -127,6 +128,38 @@ def test_archives_are_unpacked_once(tmp_path):
     assert (unpack(tmp_path / "b.zip", tmp_path) / "y" / "2.wav").read_bytes() == b"abc"
     (tmp_path / "a" / "x" / "1.wav").write_bytes(b"kept")
     assert (unpack(tar, tmp_path) / "x" / "1.wav").read_bytes() == b"kept"
+
+
+@pytest.mark.parametrize("suffix", ["gz", "bz2"])
+@pytest.mark.parametrize("level", [0, 9])
+def test_an_archive_in_which_bits_changed_leaves_nothing(tmp_path, suffix, level):
+    """Its sum lies behind the last member, where nobody looked: garbage was unpacked without a word."""
+    text, mode = b"".join(b"line %d\n" % n**2 for n in range(20000)), f"w:{suffix}"
+    with tarfile.open(tmp_path / f"a.tar.{suffix}", mode, compresslevel=max(level, suffix == "bz2")) as tar:
+        member = tarfile.TarInfo("a.txt")
+        member.size = len(text)
+        tar.addfile(member, io.BytesIO(text))
+    content = bytearray((tmp_path / f"a.tar.{suffix}").read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 20] = bytes(value ^ 0xA5 for value in content[middle : middle + 20])
+    (tmp_path / f"a.tar.{suffix}").write_bytes(content)
+    with pytest.raises(CorpusError, match=r"^\S+ cannot be unpacked: .*; delete it and download it again$"):
+        unpack(tmp_path / f"a.tar.{suffix}", tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_full_disk_is_no_damage(tmp_path, monkeypatch):
+    """A whole archive was to be deleted and downloaded again."""
+    whole = tar_of(tmp_path / "a.tar.gz", "1.wav")
+
+    def full(*arguments, **options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tarfile.TarFile, "extractall", full)
+    with pytest.raises(CorpusError, match="No space left on device; then the same command goes on"):
+        unpack(whole, tmp_path / "out")
+    monkeypatch.undo()
+    assert (unpack(whole, tmp_path / "out") / "1.wav").exists()
 
 
 def test_an_archive_that_names_files_outside_or_is_cut_leaves_nothing(tmp_path):

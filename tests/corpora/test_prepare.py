@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -132,6 +133,21 @@ def test_what_cannot_be_used_is_named_and_left_out(tmp_path):
     made = prepare(CORPORA["folder"].find(tmp_path / "in"), tmp_path / "out", PrepareConfig(), said.append)
     assert len(made) == 2
     assert sorted(line.split(":")[0] for line in said) == ["left out broken", "left out cut", "left out short"]
+
+
+def test_a_library_that_warns_leaves_nothing_out(tmp_path, monkeypatch):
+    """That something is deprecated ended the call."""
+    folder(tmp_path / "in")
+
+    def read(path, sample_rate):
+        warnings.warn("old", DeprecationWarning, stacklevel=1)
+        return read_audio(path, sample_rate)
+
+    monkeypatch.setattr(sys.modules["wavegrad.corpora.prepare"], "read_audio", read)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        made = prepare(CORPORA["folder"].find(tmp_path / "in"), tmp_path / "out", PrepareConfig(), pytest.fail)
+    assert len(made) == 2
 
 
 def test_mistakes_are_one_line(tmp_path):

@@ -7,7 +7,7 @@ import tarfile
 import pytest
 
 from tests.corpora.test_prepare import quiet, record
-from wavegrad.corpora import CORPORA, PrepareConfig, prepare
+from wavegrad.corpora import CORPORA, PrepareConfig, prepare, shards
 from wavegrad.corpora.shards import write_shards
 from wavegrad.errors import ConfigError
 
@@ -50,6 +50,26 @@ def test_a_second_call_writes_the_same_bytes_and_fewer_shards_leave_none_behind(
     assert sums(write_shards(clips, folder, tmp_path, 3)) == first
     write_shards(clips, folder, tmp_path, 2)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["00000.tar", "00001.tar"]
+
+
+def test_a_call_that_is_killed_leaves_those_of_the_call_before(prepared, tmp_path, monkeypatch):
+    """Some of two shards beside some of three had clips twice, and others not at all."""
+    folder, clips = prepared
+    before = {p.name: p.read_bytes() for p in write_shards(clips, folder, tmp_path, 3)}
+    plain, n_left = shards._add, iter(range(9))
+
+    def add(*arguments):
+        if next(n_left, None) is None:
+            raise KeyboardInterrupt
+        plain(*arguments)
+
+    monkeypatch.setattr(shards, "_add", add)
+    with pytest.raises(KeyboardInterrupt):
+        write_shards(clips, folder, tmp_path, 2)
+    monkeypatch.undo()
+    assert {p.name: p.read_bytes() for p in tmp_path.glob("*.tar")} == before
+    write_shards(clips, folder, tmp_path, 1)
+    assert [p.name for p in tmp_path.iterdir()] == ["00000.tar"]
 
 
 def test_more_shards_than_clips_are_refused(prepared, tmp_path):

@@ -1,6 +1,7 @@
 """Importance sampling of noise levels."""
 
 import math
+from collections import deque
 
 import pytest
 import torch
@@ -66,6 +67,22 @@ def test_buckets_are_stretches_of_neighbouring_steps():
     assert buckets.tolist() == sorted(buckets.tolist())
     assert torch.equal(torch.bincount(buckets), torch.full((MOST_BUCKETS,), 10))
     assert LossHistory.empty(30).bucket(torch.arange(1, 31)).tolist() == list(range(30))
+
+
+def test_each_loss_pushes_out_the_oldest_of_its_bucket():
+    """Beside queues; several losses of one step at once, and some that are not finite."""
+    generator, history = torch.Generator().manual_seed(0), LossHistory.empty(250)
+    queues = [deque([math.nan] * HISTORY, HISTORY) for _ in range(MOST_BUCKETS)]
+    for n_items in (1, 7, 400, 2000):
+        steps = torch.randint(1, 251, (n_items,), generator=generator)
+        losses = torch.randn(n_items, generator=generator).exp()
+        losses[torch.rand(n_items, generator=generator) < 0.1] = torch.tensor(math.inf if n_items % 2 else math.nan)
+        for step, loss in zip(steps.tolist(), losses.tolist(), strict=True):
+            if math.isfinite(loss):
+                queues[(step - 1) * MOST_BUCKETS // 250].append(loss)
+        history = history.record(steps, losses)
+        expected = torch.tensor([list(queue) for queue in queues], dtype=torch.float64)
+        torch.testing.assert_close(history.losses, expected, rtol=0, atol=0, equal_nan=True)
 
 
 def test_a_history_is_a_value():

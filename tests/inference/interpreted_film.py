@@ -8,8 +8,9 @@ import torch
 from tests.inference.conftest import random_network
 from wavegrad.inference.ends import Ends
 from wavegrad.inference.film import modulated
-from wavegrad.inference.fused_film import FusedModulation, check_modulation, choose_modulation
-from wavegrad.inference.fused_rows import FusedRows, check_rows, choose_rows
+from wavegrad.inference.fused_film import FusedModulation, check_modulation
+from wavegrad.inference.fused_rows import FusedRows, check_rows
+from wavegrad.inference.kernels import FusedKernels, seen_to_work
 from wavegrad.inference.layers import Convolution
 from wavegrad.inference.prepared import PreparedNetwork
 from wavegrad.inference.upsampled_conv import sum_phases
@@ -38,7 +39,6 @@ def compare_shapes() -> None:
         torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
     for dtype in (torch.float32, torch.bfloat16, torch.float16):
         check_modulation(fused, torch.device("cpu"), dtype)
-        assert isinstance(choose_modulation(torch.device("cpu"), dtype), FusedModulation)
 
 
 def compare_roundings() -> None:
@@ -62,7 +62,7 @@ def compare_rows() -> None:
         )
     for dtype in (torch.float32, torch.bfloat16, torch.float16):
         check_rows(rows, torch.device("cpu"), dtype)
-        assert choose_rows(torch.device("cpu"), dtype) == rows
+        assert seen_to_work(torch.device("cpu"), dtype) == FusedKernels.load()
     x, h, low = (torch.randn(2, n, c, generator=generator) for n, c in ((21, 4), (21, 6), (7, 6)))
     ends = Ends.at_rate(torch.tensor([7, 3]), 7, 3, torch.float32)
     for dilation in (1, 4):

@@ -67,6 +67,7 @@ def test_a_refused_chunk_changes_nothing() -> None:
         ([[0.0]], "a chunk is a list; pass tensors$"),
         (torch.zeros(4), r"single frame is one of shape \(4, 1\)"),
         (torch.zeros(0, 4, 3), "without a mel"),
+        (torch.zeros(4, 0, device="meta"), "on the device 'meta', without values"),
         (torch.zeros(1, 1, 4, 3), "2 axes|`n_mels frames`"),
         (torch.zeros(4, 3, dtype=torch.int32), "of floats"),
         (torch.zeros(3, 4), "transposed"),

@@ -1,11 +1,9 @@
-"""The fused kernel: the same as PyTorch's passes where it is chosen, and not chosen where it does not work."""
+"""Scale, shift, LeakyReLU and mask in one kernel: the same as PyTorch's passes, or seen not to be."""
 
 import dataclasses
 import importlib.util
 import subprocess
 import sys
-import warnings
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,10 +11,10 @@ import torch
 from torch import Tensor
 
 from tests.inference.conftest import Make, inputs
-from wavegrad.inference import Engine, EngineOptions, KernelWarning
+from wavegrad.inference import Engine, EngineOptions
 from wavegrad.inference.ends import Ends
 from wavegrad.inference.film import Modulate, modulated
-from wavegrad.inference.fused_film import FusedModulation, check_modulation, choose_modulation
+from wavegrad.inference.fused_film import FusedModulation, check_modulation
 from wavegrad.inference.prepared import PreparedNetwork
 from wavegrad.network import NETWORKS
 
@@ -45,45 +43,14 @@ def test_the_kernel_compiles_for_an_h200(tmp_path: Path) -> None:
     assert in_a_process("compiled_film.py", tmp_path) == "compiled\n"
 
 
+def rounded_once(x: Tensor, film: Tensor, slope: float, ends: Ends) -> Tensor:
+    once = modulated(x.float(), film.float(), slope, Ends(None if ends.mask is None else ends.mask.float()))
+    return once.to(x.dtype)
+
+
 @pytest.mark.parametrize("dtype", FLOATS)
-def test_a_right_kernel_is_chosen(dtype: torch.dtype) -> None:
-    def rounded_once(x: Tensor, film: Tensor, slope: float, ends: Ends) -> Tensor:
-        once = modulated(x.float(), film.float(), slope, Ends(None if ends.mask is None else ends.mask.float()))
-        return once.to(x.dtype)
-
-    assert choose_modulation(CPU, dtype, lambda: rounded_once) is rounded_once
-
-
-def test_a_precision_that_the_kernel_does_not_have() -> None:
-    def load() -> Modulate:
-        raise AssertionError
-
-    assert choose_modulation(CPU, torch.float64, load) is modulated
-
-
-def test_without_triton_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "triton", None)
-    monkeypatch.delitem(sys.modules, "wavegrad.inference.film_kernel", raising=False)
-    assert choose_modulation(CPU, torch.float32) is modulated
-
-
-@pytest.mark.parametrize(
-    ("error", "said"),
-    [
-        (RuntimeError("Failed to find C compiler.\nmore"), r"instead: Failed to find C compiler\.$"),
-        (subprocess.CalledProcessError(1, "gcc"), "instead: Command 'gcc' returned non-zero exit status 1"),
-        (PermissionError(13, "Permission denied", "/cache"), "Permission denied"),
-        (AttributeError(), "instead: AttributeError$"),
-    ],
-)
-@pytest.mark.parametrize("when", ["loading", "running"])
-def test_a_kernel_that_fails_is_reported_and_not_used(error: Exception, said: str, when: str) -> None:
-    def fails(*arguments: object) -> Tensor:
-        raise error
-
-    load: Callable[..., Modulate] = (lambda: fails) if when == "running" else fails
-    with pytest.warns(KernelWarning, match=said):
-        assert choose_modulation(CPU, torch.float32, load) is modulated
+def test_a_right_kernel_is_seen_to_be_right(dtype: torch.dtype) -> None:
+    check_modulation(rounded_once, CPU, dtype)
 
 
 def swapped(x: Tensor, film: Tensor, slope: float, ends: Ends) -> Tensor:
@@ -119,16 +86,9 @@ def a_little_off(x: Tensor, film: Tensor, slope: float, ends: Ends) -> Tensor:
     [swapped, without_mask, straight, short_of_the_last_row, not_a_number, a_little_off],
     ids=lambda f: f.__name__,
 )
-def test_a_kernel_with_another_result_is_reported_and_not_used(wrong: Modulate, dtype: torch.dtype) -> None:
-    with pytest.warns(KernelWarning, match="it is off by up to"):
-        assert choose_modulation(CPU, dtype, lambda: wrong) is modulated
-
-
-def test_a_cpu_is_never_asked(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wavegrad.inference.engine.choose_modulation", None)
-    engine = Engine.prepare(make())
-    assert engine.network.ublocks[0][0].modulate is modulated
-    assert engine.graphs is None
+def test_a_kernel_with_another_result_is_seen_to_be_wrong(wrong: Modulate, dtype: torch.dtype) -> None:
+    with pytest.raises(RuntimeError, match="it is off by up to"):
+        check_modulation(wrong, CPU, dtype)
 
 
 def test_what_is_counted_is_what_is_modulated(make: Make) -> None:
@@ -162,17 +122,6 @@ def modulated_values(channels: tuple[int, ...], factors: tuple[int, ...], n_fram
         rate *= factor
         values += 3 * width * rate
     return values
-
-
-@pytest.mark.gpu
-@needs_triton
-@pytest.mark.parametrize("dtype", FLOATS)
-def test_the_kernel_on_the_device(dtype: torch.dtype) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        fused = choose_modulation(torch.device("cuda"), dtype)
-    assert isinstance(fused, FusedModulation)
-    check_modulation(fused, torch.device("cuda"), dtype)
 
 
 @pytest.mark.gpu

@@ -1,9 +1,8 @@
-"""What follows a convolution in one kernel: chosen where it works.
+"""What follows a convolution in one kernel: the same as PyTorch's passes, or seen not to be.
 
 The kernels themselves are compared with PyTorch's in `interpreted_film.py`, and compiled in `compiled_film.py`.
 """
 
-import warnings
 from collections.abc import Callable
 
 import pytest
@@ -13,9 +12,9 @@ from torch import Tensor
 
 from tests.inference.conftest import Make, inputs
 from tests.inference.test_fused_film import FLOATS, needs_triton
-from wavegrad.inference import Engine, EngineOptions, KernelWarning
+from wavegrad.inference import Engine, EngineOptions
 from wavegrad.inference.ends import Ends
-from wavegrad.inference.fused_rows import FusedConvolution, FusedRows, check_rows, choose_rows
+from wavegrad.inference.fused_rows import FusedConvolution, FusedRows, check_rows
 from wavegrad.inference.layers import Convolution
 from wavegrad.inference.prepared import PreparedNetwork
 from wavegrad.inference.upsampled_conv import sum_phases
@@ -40,8 +39,8 @@ class ByHand(FusedRows):
         return sum_phases(taps.float(), factor, dilation).to(taps.dtype)
 
 
-def made(kind: type[ByHand] = ByHand) -> Callable[[], FusedRows]:
-    return lambda: kind(None, None, (32, 128), 8)
+def made(kind: type[ByHand] = ByHand) -> FusedRows:
+    return kind(None, None, (32, 128), 8)
 
 
 def planted(*change: Callable[..., tuple[object, ...]]) -> type[ByHand]:
@@ -69,21 +68,15 @@ WRONG = {
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
-def test_right_kernels_are_chosen(dtype: torch.dtype) -> None:
-    assert isinstance(choose_rows(CPU, dtype, made()), ByHand)
+def test_right_kernels_are_seen_to_be_right(dtype: torch.dtype) -> None:
+    check_rows(made(), CPU, dtype)
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
-def test_wrong_kernels_are_reported_and_not_used(wrong: type[ByHand], dtype: torch.dtype) -> None:
-    with pytest.warns(
-        KernelWarning, match="the fused kernels cannot be used, PyTorch's are instead: it is off by up to"
-    ):
-        assert choose_rows(CPU, dtype, made(wrong)) is None
-
-
-def test_a_precision_that_the_kernels_do_not_have() -> None:
-    assert choose_rows(CPU, torch.float64, made(planted(None, None))) is None
+def test_wrong_kernels_are_seen_to_be_wrong(wrong: type[ByHand], dtype: torch.dtype) -> None:
+    with pytest.raises(RuntimeError, match="it is off by up to"):
+        check_rows(made(wrong), CPU, dtype)
 
 
 @pytest.mark.parametrize("frames", [[9, 9], [3, 9]])
@@ -91,23 +84,12 @@ def test_a_network_with_such_kernels_computes_the_same(make: Make, frames: list[
     network = make().float()
     y, mel, levels = inputs(network, 2, 9)
     found = []
-    for fusion in (made()().fusion, None):
+    for fusion in (made().fusion, None):
         prepared = PreparedNetwork.prepare(network, torch.float32, fusion=fusion)
         with torch.inference_mode():
             found.append(Engine(prepared).bind(mel, frames)(y, levels[:1].expand(2)))
     assert isinstance(prepared.ublocks[0][0].convs[0], Convolution)
     assert (found[0] - found[1]).norm() < 1e-5 * found[1].norm()
-
-
-@pytest.mark.gpu
-@needs_triton
-@pytest.mark.parametrize("dtype", FLOATS)
-def test_the_kernels_on_the_device(dtype: torch.dtype) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        fused = choose_rows(torch.device("cuda"), dtype)
-    assert fused is not None
-    check_rows(fused, torch.device("cuda"), dtype)
 
 
 @pytest.mark.gpu

@@ -20,6 +20,7 @@ from wavegrad.inference import Engine, EngineOptions, sample_at_once
 from wavegrad.inference.film import modulated
 from wavegrad.inference.fused_rows import FusedConvolution, FusedRows
 from wavegrad.inference.graphs import GraphCache, Inputs, Recorded
+from wavegrad.inference.kernels import FusedKernels
 from wavegrad.inference.layers import Convolution
 from wavegrad.inference.prepared import PreparedNetwork
 from wavegrad.inference.upsampled_conv import sum_phases
@@ -91,22 +92,17 @@ def test_a_walk_looks_at_values_once(gpu: torch.device) -> None:
 def test_what_an_engine_is_prepared_with(gpu: torch.device, fused: bool, n_graphs: int) -> None:
     chosen = []
 
-    def choose(device: torch.device, dtype: torch.dtype) -> object:
+    def choose(device: torch.device, dtype: torch.dtype) -> FusedKernels:
         chosen.append((device, dtype))
-        return print
-
-    def choose_rows(device: torch.device, dtype: torch.dtype) -> FusedRows:
-        chosen.append((device, dtype))
-        return FusedRows(None, None, (32, 128), 8)
+        return FusedKernels(print, FusedRows(None, None, (32, 128), 8))
 
     with (
-        patch("wavegrad.inference.engine.choose_modulation", choose),
-        patch("wavegrad.inference.engine.choose_rows", choose_rows),
+        patch("wavegrad.inference.kernels.seen_to_work", choose),
         patch("wavegrad.inference.engine.CudaRecorder.on", lambda device: ByHand()),
     ):
         engine = Engine.prepare(tiny(), "bfloat16", EngineOptions(n_graphs, fused))
     assert engine.network.ublocks[-1][-1].modulate is (print if fused else modulated)
-    assert chosen == [(gpu, torch.bfloat16)] * 2 * fused
+    assert chosen == [(gpu, torch.bfloat16)] * fused
     kinds = {type(conv) for block in engine.network.ublocks[-1] for conv in block.convs}
     assert kinds == {FusedConvolution if fused else Convolution}
     assert (engine.network.ublocks[0][0].first.phases is sum_phases) is not fused

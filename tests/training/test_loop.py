@@ -17,7 +17,7 @@ from tests.training.conftest import ROOT, SPEECH, change, killed_before
 from wavegrad.errors import CheckpointError, ConfigError, TrainingError
 from wavegrad.training.corpus import load_corpora
 from wavegrad.training.loop import train
-from wavegrad.training.state import load_newest, load_state, save_state
+from wavegrad.training.state import TrainingState, load_newest, load_state, save_state
 from wavegrad.training.trainer import Trainer
 from wavegrad.training.validation import Validator
 from wavegrad.vocoder import Vocoder
@@ -193,6 +193,17 @@ def test_a_truncated_checkpoint_is_passed_over_for_the_one_before(recipe, clips,
         path.write_bytes(b"")
     with pytest.raises(CheckpointError, match="none of the 2 checkpoints"):
         load_newest(tmp_path, quiet)
+
+
+def test_a_later_checkpoint_that_cannot_be_read_displaces_none(tmp_path):
+    """It counted as the newest one, and what had just been written was deleted."""
+    states = {step: TrainingState(step, {}, {}, {}, {}, 0.0) for step in (50, 60, 70, 100)}
+    damaged = save_state(states[100], tmp_path, keep=1)
+    damaged.write_bytes(b"")
+    for step in (50, 60, 70):
+        assert save_state(states[step], tmp_path, keep=1).exists()
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["step-00000070.pt", damaged.name]
+    assert load_newest(tmp_path, [].append).step == 70
 
 
 def test_a_checkpoint_in_which_bits_changed_is_passed_over(recipe, clips, tmp_path):

@@ -115,6 +115,19 @@ def check_device(recipe: Recipe, clips: list[Clip], options: dict[str, object]) 
     assert {x.device.type for state in trainer.optimizer.state.values() for x in state.values()} == {"cuda"}
 
 
+def test_importance_sampling_looks_at_no_value(recipe, clips):
+    """Nor does it bring the losses to the host."""
+    alone(check_history, change(recipe, "objective", level_sampling="importance"), clips)
+
+
+def check_history(recipe: Recipe, clips: list[Clip]) -> None:
+    with gpu(recipe):
+        trainer = Trainer(recipe, clips)
+        for _ in range(2):
+            trainer.train_step()
+    assert trainer.history.losses.device == torch.device("cuda", 0)
+
+
 def test_the_plain_optimizer_looks_at_a_value(recipe, clips):
     """As its key says; so this machinery sees looks."""
     alone(check_look, change(recipe, "run", fused_optimizer=False), clips)

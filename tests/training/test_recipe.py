@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from wavegrad.audio import mel_preset
 from wavegrad.audio.mel import mel_filterbank
 from wavegrad.errors import ConfigError
 from wavegrad.network import WaveGrad
-from wavegrad.training.benchmark import made_clips
+from wavegrad.training.benchmark import gflop_of_step, made_clips
 from wavegrad.training.recipe import Recipe, load_recipe
 from wavegrad.training.trainer import Trainer
 
@@ -33,6 +34,17 @@ def test_every_recipe_loads_and_states_data_hardware_and_command(path):
     head = path.read_text().split("[model]")[0]
     if path.stem != "template":
         assert all(word in head for word in ("Data:", "Hardware:", "Command:")), head
+
+
+def test_the_work_that_a_header_counts_is_that_of_its_recipe():
+    """And its hours are those of that work at the rate it names."""
+    pattern = r"Time: .* (\d+) TFLOP a step \(counted\), so ([\d,]+) steps take (\d+) hours at 100 TFLOP/s"
+    stated = {path: found for path in RECIPES if (found := re.search(pattern, path.read_text()))}
+    assert sum("TFLOP" in path.read_text() for path in RECIPES) == len(stated) > 0
+    for path, found in stated.items():
+        tflop = gflop_of_step(load_recipe(str(path))) / 1e3
+        assert int(found[1]) == round(tflop), path
+        assert int(found[3]) == round(int(found[2].replace(",", "")) * tflop / 100 / 3600), path
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda p: p.stem)

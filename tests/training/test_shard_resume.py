@@ -19,7 +19,7 @@ from wavegrad.training.data import Crops
 from wavegrad.training.loop import train
 from wavegrad.training.recipe import Recipe
 from wavegrad.training.shard_sampler import ShardSampler
-from wavegrad.training.shards import find_shards, shards_of
+from wavegrad.training.shards import find_shards, shares_of
 from wavegrad.training.state import load_newest, load_state, save_state
 from wavegrad.training.trainer import Trainer
 from wavegrad.training.world import World
@@ -154,6 +154,7 @@ def test_where_it_cannot_go_on_an_epoch_begins_anew_and_it_is_said(recipe: Recip
     for found, workers, world, why in (
         (None, 0, World(), "the checkpoint does not say how far they were read"),
         ({**place, "shards": "a sum, of old"}, 0, World(), "the checkpoint does not say what was in them"),
+        ({**place, "dealt": 1}, 0, World(), "the checkpoint is of a version that dealt them out in another way"),
         ({**place, "shards": ["0.tar 5 ab"]}, 0, World(), "they are others than those of the checkpoint"),
         (place, 2, World(), "the checkpoint is of 1 processes of 1 workers, this run of 1 processes of 2 workers"),
         (
@@ -273,7 +274,7 @@ def test_two_processes_go_on_together_after_a_kill(
 
     And the second one names the damaged shard that only it reads: that went unheard.
     """
-    damaged = shards_of(find_shards(shards), (0, 0), 0, 1, 2)[0]
+    damaged = next(shard for shard, parts in shares_of(find_shards(shards), (0, 0), 0, 1, 2) if parts == range(2))
     Path(damaged).write_bytes(Path(damaged).read_bytes()[:-20000])
     (tmp_path / "killed.py").write_text(KILLED_AT_5)
     monkeypatch.setenv("DRAWN", str(tmp_path))

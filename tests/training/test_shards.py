@@ -18,7 +18,7 @@ from wavegrad.training.crop_stream import CropStream
 from wavegrad.training.data import context_samples
 from wavegrad.training.loop import train
 from wavegrad.training.shard_sampler import ShardSampler
-from wavegrad.training.shards import find_shards, samples_of, shards_of
+from wavegrad.training.shards import find_shards, samples_of, shares_of
 from wavegrad.training.world import World
 
 
@@ -30,15 +30,27 @@ def stream(recipe, shards, world=World(), seed=(0, 0), n_crops=1) -> CropStream:
     return CropStream(find_shards(shards), recipe.model.mel_config(), recipe.data, seed, world, n_crops)
 
 
-def test_readers_share_out_the_shards_of_an_epoch():
+@pytest.mark.parametrize("n_shards", [4, 5, 7, 8, 11])
+def test_readers_share_out_the_shards_of_an_epoch(n_shards):
+    """Each part of each shard has one reader, all readers have as many, and few shards have several."""
+    names = [f"{i}.tar" for i in range(n_shards)]
+    for epoch in range(5):
+        readers = [shares_of(names, (0, 0), epoch, reader, 4) for reader in range(4)]
+        parts = [[(shard, part) for shard, mine in shares for part in mine] for shares in readers]
+        assert sorted(itertools.chain(*parts)) == sorted(itertools.product(names, range(4)))
+        assert [len(mine) for mine in parts] == [n_shards] * 4
+        assert all(mine == range(4) for shares in readers for _, mine in shares[1:-1])
+        assert sum(map(len, readers)) == n_shards + (0 if n_shards % 4 == 0 else 3)
+    begins = {shares_of(names, (0, 0), epoch, 0, 4)[0][1].start for epoch in range(4)}
+    assert len(begins) == (1 if n_shards % 4 == 0 else 4)  # no reader has the same place each time
+
+
+def test_the_order_of_the_shards_is_a_function_of_seed_and_epoch():
     names = [f"{i}.tar" for i in range(11)]
-    for epoch in range(3):
-        parts = [shards_of(names, (0, 0), epoch, reader, 4) for reader in range(4)]
-        assert sorted(itertools.chain(*parts)) == sorted(names)
-        assert [len(p) for p in parts] == [3, 3, 3, 2]
-    orders = {tuple(shards_of(names, seed, epoch, 0, 1)) for seed in ((0, 0), (1, 0), (0, 5)) for epoch in range(3)}
+    seeds = ((0, 0), (1, 0), (0, 5))
+    orders = {tuple(s for s, _ in shares_of(names, seed, epoch, 0, 1)) for seed in seeds for epoch in range(3)}
     assert len(orders) == 9
-    assert shards_of(names, (0, 0), 2, 1, 4) == shards_of(names, (0, 0), 2, 1, 4)
+    assert shares_of(names, (0, 0), 2, 1, 4) == shares_of(names, (0, 0), 2, 1, 4)
 
 
 def test_every_clip_comes_once_an_epoch_over_two_processes_of_two_workers(recipe, shards):
@@ -56,21 +68,34 @@ def test_the_clips_of_an_epoch_are_shuffled_beyond_their_shards(recipe, shards):
 
 
 @pytest.mark.timeout(300)
-def test_two_processes_of_two_real_workers_read_every_clip_once(recipe, shards):
-    """The first 20 crops, with one crop of each clip, are the first epoch: a worker of a shard of four has four clips.
-
-    Five shards for four readers: the fifth makes one reader's epoch twice as long.
-    """
-    (shards / "4.tar").unlink()
-    names = []
+def test_two_processes_of_two_real_workers_end_every_epoch_together(recipe, shards):
+    """Five shards for four readers: the first 20 crops are the first epoch and the next 20 the second, though no reader
+    can have whole shards alone. (The fifth shard made the epochs of one reader twice as long.)"""
+    names = [[], []]
     for rank in range(2):
-        data = change(recipe, "data", batch_size=2).data
-        sampler = ShardSampler(find_shards(shards), recipe.model.mel_config(), data, 0, 2, World(rank, 2), print)
-        for step in range(8):
-            names += sampler.draw(step, rank, 2).names
-        again = ShardSampler(find_shards(shards), recipe.model.mel_config(), data, 0, 2, World(rank, 2), print)
-        assert list(again.draw(0, rank, 2).names) == names[-8:-7]  # a function of the seed
-    assert sorted(names) == sorted(f"clip{i}" for i in range(N_CLIPS) if i % 5 < 4)
+        mel, data = recipe.model.mel_config(), change(recipe, "data", batch_size=2).data
+        first, again = (ShardSampler(find_shards(shards), mel, data, 0, 2, World(rank, 2), print) for _ in range(2))
+        drawn = [name for step in range(20) for name in first.draw(step, rank, 2).names]
+        assert list(again.draw(0, rank, 2).names) == drawn[:1]  # a function of the seed
+        for epoch in range(2):
+            names[epoch] += drawn[10 * epoch : 10 * (epoch + 1)]
+    for of_epoch in names:
+        assert sorted(of_epoch) == sorted(f"clip{i}" for i in range(N_CLIPS))
+
+
+@pytest.mark.parametrize("n_shards", [5, 7, 9])
+def test_four_readers_never_drift_apart(recipe, tmp_path, n_shards):
+    """Eight epochs of shards that no four readers can share out whole: each clip once an epoch, and of all epochs no
+    reader has read more than the others by a clip an epoch. (One always had a shard more.)"""
+    noise = 0.1 * np.random.default_rng(0).standard_normal((41, 3000))
+    for n in range(n_shards):
+        write_shard(tmp_path / f"{n}.tar", {f"clip{i}": noise[i] for i in range(n, 41, n_shards)})
+    read = np.zeros(4, int)
+    for epoch in range(8):
+        readers = [[c.name for _, c in stream(recipe, tmp_path).clips(epoch, r, 4, print)] for r in range(4)]
+        assert sorted(itertools.chain(*readers)) == sorted(f"clip{i}" for i in range(41))
+        read += [len(names) for names in readers]
+    assert read.max() - read.min() <= 8
 
 
 def test_crops_are_pieces_of_their_clips_on_frame_borders(recipe, shards):
@@ -175,6 +200,11 @@ def test_mistakes_are_one_line(recipe, shards, tmp_path):
     listed = tmp_path / "list.txt"
     listed.write_text("a.tar\n\nhttp://localhost/b.tar\n")
     assert find_shards(listed) == ["a.tar", "http://localhost/b.tar"]
+    assert find_shards(shards / "3.tar") == [str(shards / "3.tar")]
+    packed = tmp_path / "shards.tgz"
+    packed.write_bytes(gzip.compress((shards / "3.tar").read_bytes()))
+    with pytest.raises(TrainingError, match=r"shards\.tgz is neither a \*\.tar nor a text that lists shards"):
+        find_shards(packed)
 
 
 def test_the_same_recipe_reads_prepared_shards_with_one_key_changed(tmp_path, monkeypatch, capsys):

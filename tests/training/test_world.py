@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tests.training.conftest import ROOT, SPEECH, change
-from wavegrad.errors import ConfigError
+from wavegrad.errors import ConfigError, TrainingError
 from wavegrad.training.loop import train
 from wavegrad.training.recipe import load_recipe
 from wavegrad.training.state import load_newest
@@ -91,6 +91,26 @@ def test_the_parts_of_two_ranks_sum_to_the_loss_and_gradient_of_the_step(recipe,
     torch.testing.assert_close(torch.cat(items), of_items, rtol=1e-5, atol=1e-6)
     for name, p in alone.network.named_parameters():
         torch.testing.assert_close(gradient[name], p.grad, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("changed", [None, "checkpoint", "set of train clips"])
+def test_processes_that_were_given_different_things_do_not_start(changed):
+    """One that did not see the checkpoint trained along from its own first weights, and nothing was said."""
+    facts, heard = {"recipe": "a", "checkpoint": "500", "set of train clips": "b"}, []
+
+    class Met(World):
+        """A world of two, whose second process comes after the first."""
+
+        def gather(self, x: torch.Tensor) -> torch.Tensor:
+            heard.append(x)
+            return torch.cat((heard[0], x))
+
+    Met(0, 2).check_same(facts, torch.device("cpu"))
+    if changed is None:
+        Met(1, 2).check_same(facts, torch.device("cpu"))
+        return
+    with pytest.raises(TrainingError, match=f"^rank 1 of 2 has another {changed} than rank 0; all processes must be"):
+        Met(1, 2).check_same({**facts, changed: "0"}, torch.device("cpu"))
 
 
 def test_a_batch_that_cannot_be_cut_is_refused(recipe, clips):

@@ -17,8 +17,6 @@ from wavegrad.errors import AudioError
 
 Subtype = Literal["PCM_16", "PCM_24", "FLOAT"]
 FORMATS = {".wav": "WAV", ".flac": "FLAC"}
-READABLE = frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64"})
-"""Suffixes by which audio is looked for in folders; a file named outright may have any."""
 """What can be written, by suffix."""
 
 

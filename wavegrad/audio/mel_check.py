@@ -36,8 +36,8 @@ def check_mel(mel: Tensor, config: MelConfig) -> None:
         config: the front-end.
 
     Raises:
-        AudioError: wrong number of axes or bands, empty, not floats, not finite, or values far beyond those of the
-            front-end.
+        AudioError: wrong number of axes or bands, empty, not floats, without values ("meta"), not finite, or values far
+            beyond those of the front-end.
 
     Warns:
         MelWarning: values beyond those of the front-end, or without contrast.
@@ -98,6 +98,10 @@ def units_per_db(config: MelConfig) -> float:
 
 def _check_shape(mel: Tensor, config: MelConfig) -> None:
     shape = tuple(mel.shape)
+    if mel.is_meta:
+        raise AudioError(
+            f"the mel of shape {shape} is on the device 'meta', without values; pass one on 'cpu' or 'cuda'"
+        )
     if mel.dim() not in (2, 3) or not mel.is_floating_point():
         raise AudioError(f"a mel is `n_mels frames` or `batch n_mels frames` of floats; got {mel.dtype}, {shape}")
     if mel.numel() == 0:

@@ -53,7 +53,8 @@ def benchmark_train(
     for row in rows:
         typer.echo(
             f"{row.name}: {row.samples_per_s:,.0f} samples/s, {row.steps_per_s:.2f} steps/s, "
-            f"{row.speed_to_plain:.2f} x plain, {row.speed_to_all:.2f} x all, {row.gflop_per_s:,.0f} GFLOP/s, "
+            f"{row.speed_to_plain:.2f} x plain, {row.speed_to_all:.2f} x all, {row.gflop:,.1f} GFLOP a step, "
+            f"{row.gflop_per_s:,.0f} GFLOP/s, "
             f"{row.share_of_matrix_rate:.1%} of the matrix rate ({row.matrix_gflop_per_s:,.0f} GFLOP/s), "
             f"{row.kept_mb:,.0f} MB kept for the backward pass, {row.peak_memory_mb:,.0f} MB at most"
         )

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wavegrad.cli.files import MELS
 from wavegrad.cli.options import Model
 from wavegrad.errors import ConfigError
+from wavegrad.suffixes import MELS
 
 if TYPE_CHECKING:
     from jaxtyping import Float

@@ -8,9 +8,6 @@ from pathlib import Path
 
 from wavegrad.errors import AudioError, ConfigError
 
-AUDIO = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64")
-MELS = (".npy", ".pt")
-
 
 @dataclass(frozen=True)
 class Job:

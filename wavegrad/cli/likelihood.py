@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from wavegrad.cli.files import AUDIO, find, not_all_done
+from wavegrad.cli.files import find, not_all_done
 from wavegrad.cli.options import Device, Model, Seed, Threads, read_schedule, set_threads
 from wavegrad.errors import AudioError, ConfigError, WavegradError
+from wavegrad.suffixes import AUDIO
 
 if TYPE_CHECKING:
     from wavegrad.clip_likelihood import ClipLikelihood

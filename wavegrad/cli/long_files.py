@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from wavegrad.cli.files import MELS, Job, make_folder
+from wavegrad.cli.files import Job, make_folder
+from wavegrad.suffixes import MELS
 
 if TYPE_CHECKING:
     from jaxtyping import Float

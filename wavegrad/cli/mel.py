@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from wavegrad.cli.files import AUDIO, not_all_done, plan, still_to_do
+from wavegrad.cli.files import not_all_done, plan, still_to_do
 from wavegrad.cli.options import Model
 from wavegrad.errors import ConfigError, WavegradError
+from wavegrad.suffixes import AUDIO
 
 
 def mel(

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from wavegrad.cli.files import AUDIO, find
+from wavegrad.cli.files import find
 from wavegrad.cli.options import Device, Model, Seed
 from wavegrad.errors import ConfigError
+from wavegrad.suffixes import AUDIO
 
 if TYPE_CHECKING:
     from wavegrad.diffusion import NoiseSchedule

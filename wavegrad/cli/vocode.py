@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from wavegrad.cli.chunks import Chunks
-from wavegrad.cli.files import AUDIO, MELS, plan, still_to_do
-from wavegrad.cli.options import Device, GriffinLim, Model, Seed, Threads, read_schedule, set_threads
+from wavegrad.cli.files import plan, still_to_do
+from wavegrad.cli.options import Device, GriffinLim, Model, Seed, Threads, read_precisions, read_schedule, set_threads
 from wavegrad.cli.synthesizer import Synthesizer
 from wavegrad.cli.vocode_files import vocode_files
 from wavegrad.errors import ConfigError
+from wavegrad.suffixes import AUDIO, MELS
 
 if TYPE_CHECKING:
     from wavegrad.diffusion import Sampler
@@ -42,10 +43,10 @@ def vocode(
     ] = 0.0,
     device: Device = "auto",
     dtype: Annotated[
-        Literal["float32", "bfloat16", "float16", "int8"],
+        str,
         typer.Option(
-            help="Precision of the network; the waveform stays float32. int8: of its products, on CPUs with VNNI or "
-            "AMX; streams are made in float32."
+            help="Precision of the network: float32, bfloat16, float16, or int8 on CPUs with VNNI or AMX, but for "
+            "streams. The waveform stays float32."
         ),
     ] = "float32",
     audio_format: Annotated[
@@ -74,6 +75,7 @@ def vocode(
     """
     if steps is not None and schedule is not None:
         raise ConfigError("--steps and --schedule exclude each other: a schedule has its number of steps")
+    (precision,) = read_precisions([dtype])
     suffix = out.suffix.lower() if out.suffix.lower() in (".wav", ".flac") else f".{audio_format}"
     if subtype == "FLOAT" and suffix == ".flac":
         raise ConfigError("FLAC has no float samples; use --subtype PCM_24, or --format wav")
@@ -89,7 +91,7 @@ def vocode(
     keep_freed_memory()
 
     vocoder = Vocoder.from_pretrained(model).to(choose_device(device))
-    if dtype == "int8":
+    if precision == "int8":
         check_int8(vocoder.device)
     chosen = vocoder.find_schedule(read_schedule(schedule, steps))
     check_guidance(vocoder.network, guidance)
@@ -97,7 +99,7 @@ def vocode(
     if batch > 1 and not walk.is_local:
         raise ConfigError(f"--batch {batch}: {walk} looks at whole files; leave --batch out, or use another sampler")
     chunks = Chunks() if lookahead_frames is None else Chunks(chunk_frames, lookahead_frames)
-    synthesizer = Synthesizer(vocoder, chosen, seed, walk, guidance, dtype, griffin_lim, chunks)
+    synthesizer = Synthesizer(vocoder, chosen, seed, walk, guidance, precision, griffin_lim, chunks)
     if lookahead_frames is not None and (batch > 1 or not synthesizer.can_stream):
         raise ConfigError("--lookahead-frames streams file by file; leave --batch, --guidance and --sampler out")
     vocode_files(jobs, synthesizer, subtype, batch)

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Literal
 
 import typer
 
-from wavegrad.cli.files import MELS, Job, is_full_disk, make_folder, not_all_done
+from wavegrad.cli.files import Job, is_full_disk, make_folder, not_all_done
 from wavegrad.cli.long_files import Terminated, is_long, seconds_of, vocode_long
 from wavegrad.cli.synthesizer import Synthesizer
 from wavegrad.cli.together import Together, groups_of_similar_length
 from wavegrad.errors import AudioError, WavegradError
+from wavegrad.suffixes import MELS
 
 if TYPE_CHECKING:
     from jaxtyping import Float

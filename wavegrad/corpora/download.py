@@ -8,6 +8,7 @@ import tarfile
 import urllib.error
 import urllib.request
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -112,7 +113,7 @@ def unpack(archive: Path, folder: Path) -> Path:
     Nothing is written outside that folder, whatever the archive says.
 
     Raises:
-        CorpusError: it is damaged, or names files outside.
+        CorpusError: it is damaged, or names files outside; or what is in it cannot be written.
     """
     target = unpacked(archive, folder)
     if target.is_dir():
@@ -127,9 +128,13 @@ def unpack(archive: Path, folder: Path) -> Path:
         else:
             with tarfile.open(archive) as tar:
                 tar.extractall(fresh, filter="data")
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
+                while tar.fileobj is not None and tar.fileobj.read(BLOCK):  # behind the members the sum is compared
+                    pass
+    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
         shutil.rmtree(fresh, ignore_errors=True)
-        raise CorpusError(f"{archive} cannot be unpacked: {error}; delete it and download it again") from error
+        is_damaged = getattr(error, "errno", None) is None  # else the system says what it cannot do
+        remedy = "delete it and download it again" if is_damaged else "then the same command goes on"
+        raise CorpusError(f"{archive} cannot be unpacked: {' '.join(str(error).split())}; {remedy}") from error
     os.replace(fresh, target)
     return target
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from wavegrad.audio.io import READABLE
 from wavegrad.corpora.corpus import Archive, Corpus, Recording, Split
 from wavegrad.errors import CorpusError
+from wavegrad.suffixes import AUDIO
 
 
 def ljspeech_recordings(root: Path) -> Iterator[Recording]:
@@ -47,7 +47,7 @@ def hifitts_recordings(root: Path) -> Iterator[Recording]:
 
 def folder_recordings(root: Path) -> Iterator[Recording]:
     """Any folder: the first folder below it is taken for the speaker."""
-    for path in sorted(p for p in root.rglob("*") if p.suffix.lower() in READABLE and p.is_file()):
+    for path in sorted(p for p in root.rglob("*") if p.suffix.lower() in AUDIO and p.is_file()):
         below = path.relative_to(root)
         yield Recording(path, "_".join(below.with_suffix("").parts), below.parts[0] if len(below.parts) > 1 else "all")
 

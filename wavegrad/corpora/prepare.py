@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from wavegrad.audio.io import read_audio, write_audio
+from wavegrad.audio.io import AudioWarning, read_audio, write_audio
 from wavegrad.config import load_toml, save_toml, to_dict
 from wavegrad.corpora.corpus import Recording, Split
 from wavegrad.errors import AudioError, ConfigError, CorpusError
@@ -107,9 +107,9 @@ def _prepare_one(recording: Recording, out: Path, config: PrepareConfig) -> Prep
     path = Path(split) / recording.speaker / f"{recording.name}.flac"
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error")  # a recording that was cut off is not trained on
+            warnings.simplefilter("error", AudioWarning)  # a recording that was cut off is not trained on
             waveform, rate = read_audio(recording.path, config.sample_rate)
-    except (AudioError, UserWarning) as error:
+    except (AudioError, AudioWarning) as error:
         return str(error)
     seconds = len(waveform) / rate
     if seconds < config.min_seconds:

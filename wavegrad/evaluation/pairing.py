@@ -8,9 +8,7 @@ from pathlib import Path
 from wavegrad.audio.io import audio_info
 from wavegrad.errors import AudioError, ConfigError
 from wavegrad.evaluation.candidate import Folder
-
-AUDIO = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64")
-"""Suffixes that count."""
+from wavegrad.suffixes import AUDIO
 
 
 @dataclass(frozen=True)

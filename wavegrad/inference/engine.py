@@ -8,14 +8,11 @@ import torch.nn.functional as F
 
 from wavegrad.device import Precision
 from wavegrad.errors import ConfigError
-from wavegrad.inference.film import OneLevel, modulated
-from wavegrad.inference.fused_film import choose_modulation
-from wavegrad.inference.fused_rows import choose_rows
+from wavegrad.inference.film import OneLevel
 from wavegrad.inference.graphs import CudaRecorder, GraphCache, bucket
-from wavegrad.inference.onednn import onednn_convolution
+from wavegrad.inference.kernels import Kernels, choose_kernels
 from wavegrad.inference.prepared import Condition, PreparedNetwork
 from wavegrad.inference.quantized import check_int8
-from wavegrad.inference.rows import Fusion
 from wavegrad.network import WaveGrad
 from wavegrad.shapes import Mel, NoiseLevel, PredictNoise, Waveform
 
@@ -34,8 +31,7 @@ class EngineOptions:
     n_graphs: int = 16
     """CUDA graphs that are kept; 0 for none: every call is launched kernel by kernel."""
     fused: bool = True
-    """Several operations in one: on a GPU what `choose_modulation` and `choose_rows` choose, on a CPU
-    `OneDnnConvolution`."""
+    """Several operations in one, where `choose_kernels` knows how."""
 
     def __post_init__(self) -> None:
         if self.n_graphs < 0:
@@ -73,20 +69,19 @@ class Engine:
             ConfigError: int8 where it is not possible.
 
         Warns:
-            KernelWarning: as `choose_modulation`.
+            KernelWarning: as `choose_kernels`.
         """
         weight = next(network.parameters())
         if precision == "int8":
             check_int8(weight.device)
         double = weight.dtype == torch.float64 and precision == "float32"
         dtype = torch.float64 if double else DTYPES[precision]
-        if not weight.is_cuda:
-            fusion = Fusion(onednn_convolution) if options.fused else None
-            return cls(PreparedNetwork.prepare(network, dtype, fusion=fusion))
-        modulate = choose_modulation(weight.device, dtype) if options.fused else modulated
-        rows = None if modulate is modulated else choose_rows(weight.device, dtype)  # else it was said why not
-        graphs = GraphCache(options.n_graphs, CudaRecorder.on(weight.device)) if options.n_graphs else None
-        return cls(PreparedNetwork.prepare(network, dtype, modulate, None if rows is None else rows.fusion), graphs)
+        kernels = choose_kernels(weight.device, dtype) if options.fused else Kernels()
+        graphs = weight.is_cuda and options.n_graphs
+        return cls(
+            PreparedNetwork.prepare(network, dtype, kernels.modulate, kernels.fusion),
+            GraphCache(options.n_graphs, CudaRecorder.on(weight.device)) if graphs else None,
+        )
 
     def bind(self, mel: Mel, frames: Sequence[int] | None = None) -> PredictNoise:
         """epsilon_theta(y, noise_level) for a mel.

@@ -3,27 +3,17 @@
 `modulated` takes three passes: `addcmul` reads three values and writes one, LeakyReLU and the mask read and write one
 each. That is 8 for each value of the result, where one pass has 4. Base modulates 22.1 million values for each step and
 second of audio (channels times rate of its UBlocks, three times), so that in bfloat16 6 steps move 1.06 GB less for a
-second of audio: counted, not measured.
+second of audio: not measured, but counted by `test_what_is_counted_is_what_is_modulated`.
 """
 
-import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 
 from wavegrad.inference.ends import Ends
 from wavegrad.inference.film import Film, Modulate, modulated
 from wavegrad.inference.rows import Rows
-
-FUSIBLE = (torch.float32, torch.bfloat16, torch.float16)
-"""The kernel computes in float32."""
-Kernel = TypeVar("Kernel")
-
-
-class KernelWarning(UserWarning):
-    """A kernel of this package cannot be used here; PyTorch's do the same work in more passes."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +25,7 @@ class FusedModulation:
     """
 
     kernel: Any
-    """`film_kernel.scale_shift_leaky_relu`."""
+    """`triton_kernels.scale_shift_leaky_relu`."""
     block: tuple[int, int]
     """Positions and channels."""
     n_warps: int
@@ -43,7 +33,7 @@ class FusedModulation:
     @classmethod
     def load(cls) -> "FusedModulation":
         """Import Triton, which compiles the kernel at the first call; ImportError where there is none."""
-        from wavegrad.inference.film_kernel import BLOCK_CHANNELS, BLOCK_ROWS, WARPS, scale_shift_leaky_relu
+        from wavegrad.inference.triton_kernels import BLOCK_CHANNELS, BLOCK_ROWS, WARPS, scale_shift_leaky_relu
 
         return cls(scale_shift_leaky_relu, (BLOCK_ROWS, BLOCK_CHANNELS), WARPS)
 
@@ -57,33 +47,6 @@ class FusedModulation:
         with torch.cuda.device_of(x):
             self.kernel[grid](*tensors, n_batch * n_time, n_channels, slope, *self.block, num_warps=self.n_warps)
         return out
-
-
-def choose_modulation(
-    device: torch.device, dtype: torch.dtype, load: Callable[[], Modulate] = FusedModulation.load
-) -> Modulate:
-    """The kernel where it was seen to work, on this device and in this precision; else `modulated`.
-
-    Warns:
-        KernelWarning: Triton is there, and the kernel does not work (it needs a C compiler, for one).
-    """
-    return seen_to_work(load, lambda fused: check_modulation(fused, device, dtype), dtype) or modulated
-
-
-def seen_to_work(load: Callable[[], Kernel], check: Callable[[Kernel], None], dtype: torch.dtype) -> Kernel | None:
-    """What `load` gives if `check` does not raise; else None, with a KernelWarning where there is Triton."""
-    if dtype not in FUSIBLE:
-        return None
-    try:
-        fused = load()
-        check(fused)
-    except ImportError:
-        return None
-    except Exception as error:  # whatever it is, there is another way
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        warnings.warn(f"the fused kernels cannot be used, PyTorch's are instead: {reason}", KernelWarning, 3)
-        return None
-    return fused
 
 
 def check_modulation(fused: Modulate, device: torch.device, dtype: torch.dtype) -> None:

@@ -1,11 +1,9 @@
 """What follows a convolution, in one pass over the memory of a GPU.
 
 PyTorch adds the bias of a convolution after it, in a pass of its own over the result; LeakyReLU, mask and sum are one
-more each, and the repeated values of `UpsampledConvolution` some eight. Counted, not measured, over the operations of a
-step of Base on a batch with masks in 16 bits: 0.72 GB for a second of audio instead of 1.01, convolutions included.
+more each, and the repeated values of `UpsampledConvolution` some eight. Here each of these is one pass.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +12,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from wavegrad.inference.ends import Ends
-from wavegrad.inference.fused_film import seen_to_work
 from wavegrad.inference.layers import Convolution
 from wavegrad.inference.rows import Fusion, Rows, RowsConvolution, RowsOut, Taps
 from wavegrad.inference.upsampled_conv import sum_phases
@@ -26,7 +23,7 @@ class FusedRows:
 
     finish_rows: Any
     add_taps: Any
-    """Those of `row_kernels`."""
+    """Those of `triton_kernels`."""
     block: tuple[int, int]
     """Positions and channels."""
     n_warps: int
@@ -34,7 +31,7 @@ class FusedRows:
     @classmethod
     def load(cls) -> "FusedRows":
         """Import Triton, which compiles a kernel at its first call; ImportError where there is none."""
-        from wavegrad.inference.row_kernels import BLOCK_CHANNELS, BLOCK_ROWS, WARPS, add_taps, finish_rows
+        from wavegrad.inference.triton_kernels import BLOCK_CHANNELS, BLOCK_ROWS, WARPS, add_taps, finish_rows
 
         return cls(finish_rows, add_taps, (BLOCK_ROWS, BLOCK_CHANNELS), WARPS)
 
@@ -93,17 +90,6 @@ class FusedConvolution(RowsConvolution):
 
     def with_repeated(self, x: Rows, residual: Float[Tensor, "batch time_low channels_out"]) -> RowsOut:
         return self.fused.finish_(self.convolution.products(x), self.convolution.bias, 1.0, Ends(), residual)
-
-
-def choose_rows(
-    device: torch.device, dtype: torch.dtype, load: Callable[[], FusedRows] = FusedRows.load
-) -> FusedRows | None:
-    """The kernels where they were seen to work, on this device and in this precision.
-
-    Warns:
-        KernelWarning: as `choose_modulation`.
-    """
-    return seen_to_work(load, lambda fused: check_rows(fused, device, dtype), dtype)
 
 
 def check_rows(fused: FusedRows, device: torch.device, dtype: torch.dtype) -> None:

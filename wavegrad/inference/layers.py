@@ -17,7 +17,7 @@ from wavegrad.network.conv import Conv
 class Linear:
     """A convolution of kernel 1: the matrix product of every position.
 
-    Never oneDNN's convolution: its bfloat16 1x1 kernel was seen to be wrong (10 dB) over exactly five positions.
+    Never oneDNN's convolution: its bfloat16 1x1 kernel was seen to be wrong over exactly five positions.
     """
 
     weight: Float[Tensor, "n_out n_in"]

@@ -24,6 +24,11 @@ class Corpora:
         splits = {"train": self.train, "valid": self.valid}
         return {name: fingerprint(clips) for name, clips in splits.items() if isinstance(clips, list)}
 
+    def facts(self) -> dict[str, str]:
+        """What all processes of a world must have in common."""
+        shards = {"set of shards": repr(self.train.fingerprints)} if isinstance(self.train, ShardSampler) else {}
+        return shards | {f"set of {split} clips": found for split, found in self.fingerprints().items()}
+
 
 def load_corpora(
     recipe: Recipe,

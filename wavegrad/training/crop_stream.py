@@ -13,11 +13,11 @@ import soundfile
 import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
-from wavegrad.audio.io import READABLE
 from wavegrad.audio.mel import MelConfig
+from wavegrad.suffixes import AUDIO
 from wavegrad.training.data import Clip, Crops, context_samples, gains_of, why_unusable
 from wavegrad.training.recipe import DataRecipe
-from wavegrad.training.shards import one_line, samples_of, shards_of
+from wavegrad.training.shards import one_line, samples_of, shares_of
 from wavegrad.training.world import World
 
 
@@ -64,7 +64,7 @@ class _Crop(NamedTuple):
 
 
 class CropStream(IterableDataset[Batch]):
-    """Batches without end. A reader is one worker of one process; in each epoch it reads shards of its own.
+    """Batches without end. A reader is one worker of one process; each epoch it has its `shares_of` the samples.
 
     Args:
         shards: paths or URLs.
@@ -119,8 +119,10 @@ class CropStream(IterableDataset[Batch]):
         from webdataset import shuffle
 
         def samples() -> Iterator[dict[str, Any]]:
-            for shard in shards_of(self.shards, self.seed, epoch, reader, n_readers):
-                yield from samples_of(shard, complain)
+            for shard, parts in shares_of(self.shards, self.seed, epoch, reader, n_readers):
+                for number, sample in enumerate(samples_of(shard, complain)):
+                    if number % n_readers in parts:
+                        yield sample
 
         buffer, rng = self.recipe.shuffle_clips, random.Random(repr((self.seed, epoch, reader)))
         shuffled = enumerate(shuffle(buffer, initial=buffer, rng=rng)(samples()))
@@ -151,7 +153,7 @@ class CropStream(IterableDataset[Batch]):
         name = sample["__key__"]
         try:
             name = json.loads(sample.get("json", b"{}")).get("path", name)
-            audio = next(value for key, value in sample.items() if f".{key}" in READABLE)
+            audio = next(value for key, value in sample.items() if f".{key}" in AUDIO)
             channels, rate = soundfile.read(io.BytesIO(audio), dtype="float32", always_2d=True)
         except (StopIteration, ValueError, soundfile.LibsndfileError) as error:
             return f"skipped {name} of {sample['__url__']}: no readable audio ({one_line(error)})"

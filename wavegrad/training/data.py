@@ -12,11 +12,12 @@ import torch
 from jaxtyping import Float, Int16
 from torch import Tensor
 
-from wavegrad.audio.io import READABLE, read_audio
+from wavegrad.audio.io import read_audio
 from wavegrad.audio.mel import MelConfig
 from wavegrad.audio.mel_file import read_mel
 from wavegrad.errors import AudioError, TrainingError
 from wavegrad.shapes import Mask, Mel
+from wavegrad.suffixes import AUDIO, MELS
 from wavegrad.training.bank import ClipBank, MelBank, to_device
 from wavegrad.training.clip_mels import LEAST, at_gain, check_gain, raw_mels
 from wavegrad.training.recipe import DataRecipe
@@ -58,7 +59,7 @@ def find_clips(folder: Path) -> list[Path]:
     """Audio files below `folder`, sorted by path."""
     if not folder.is_dir():
         raise TrainingError(f"{folder} is not a folder; pass the folder that holds the audio files")
-    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in READABLE and p.is_file())
+    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in AUDIO and p.is_file())
 
 
 def load_corpus(
@@ -128,7 +129,7 @@ def mel_of_clip(folder: Path, name: str, n_samples: int, config: MelConfig) -> F
         AudioError: there is none, it cannot be read, or its length is another.
     """
     stem = folder / Path(name).with_suffix("")
-    path = next((p for suffix in (".npy", ".pt") if (p := stem.with_name(stem.name + suffix)).exists()), None)
+    path = next((p for suffix in MELS if (p := stem.with_name(stem.name + suffix)).exists()), None)
     if path is None:
         raise AudioError(f"there is no {stem}.npy or .pt")
     mel = read_mel(path, config.n_mels)

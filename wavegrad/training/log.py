@@ -133,4 +133,5 @@ def _summary_writer(folder: Path, start: int) -> Any | None:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         return None
-    return SummaryWriter(str(folder), purge_step=start)
+    first_hidden = start + 1  # step `start` is not done again
+    return SummaryWriter(str(folder), purge_step=first_hidden)

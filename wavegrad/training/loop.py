@@ -64,7 +64,8 @@ def train(
 
     Raises:
         ConfigError: the run was begun with another recipe, or `start` does not fit it.
-        TrainingError: another process trains in that folder, no usable clip, or a loss or gradient that is not finite.
+        TrainingError: another process trains in that folder, no usable clip, a loss or gradient that is not finite, or
+            processes that were given different things.
         CheckpointError: there are checkpoints, and none can be read, or one cannot be written.
     """
     on_gpu = choose_device(recipe.run.device).type == "cuda"
@@ -89,9 +90,10 @@ def _train(
         check_same_recipe(to_dict(begun), to_dict(recipe), run)
     model = load_model(resolve_model(start)) if start is not None and state is None else None
     corpora = load_corpora(recipe, data, valid, say, mels, world)
+    facts = {"recipe": repr(recipe), "checkpoint": str(state.step if state is not None else 0)}
+    world.check_same(facts | corpora.facts(), choose_device(recipe.run.device))
     initialise = partial(init_from, model=model, recipe=recipe.model, say=tell) if model is not None else None
-    trainer = Trainer(recipe, corpora.train, world, initialise)
-    trainer.fingerprints = corpora.fingerprints()
+    trainer = Trainer(recipe, corpora.train, world, initialise, corpora.fingerprints())
     if state is not None:
         trainer.restore(state)
         tell(f"resuming at step {trainer.step} of {recipe.run.steps}")

@@ -14,6 +14,9 @@ from wavegrad.training.recipe import DataRecipe
 from wavegrad.training.shards import fingerprint, what_changed
 from wavegrad.training.world import World
 
+DEALT = 2
+"""How `shares_of` deals out the shards; a place says it, so that it is not taken for one of another version."""
+
 
 class ShardSampler:
     """Those of the next step each time, whatever the step.
@@ -57,7 +60,7 @@ class ShardSampler:
         self.seed = seed
         self.workers = workers
         self.world = world
-        self._fingerprints = [fingerprint(shard) for shard in self.shards]
+        self.fingerprints = [fingerprint(shard) for shard in self.shards]
         self._say = say
         self._said: set[str] = set()
         self._batches: Iterator[Batch] | None = None
@@ -99,7 +102,8 @@ class ShardSampler:
         everywhere = self.world.gather(torch.tensor(positions, device=device).flatten())
         return {
             "begun": self._begun,
-            "shards": self._fingerprints,
+            "dealt": DEALT,
+            "shards": self.fingerprints,
             "worker": worker,
             "positions": everywhere.reshape(self.world.size, *torch.tensor(positions).shape).cpu(),
         }
@@ -119,9 +123,11 @@ class ShardSampler:
     def _mismatch(self, place: dict[str, Any] | None) -> str | None:
         if place is None:
             return "the checkpoint does not say how far they were read"
-        changed = what_changed(place["shards"], self._fingerprints)
+        changed = what_changed(place["shards"], self.fingerprints)
         if changed is not None:
             return changed
+        if place.get("dealt") != DEALT:
+            return "the checkpoint is of a version that dealt them out in another way"
         before, now = tuple(place["positions"].shape[:2]), (self.world.size, max(1, self.workers))
         if before != now:
             return f"the checkpoint is of {_in_words(before)}, this run of {_in_words(now)}"

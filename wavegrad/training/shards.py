@@ -16,13 +16,19 @@ END = 1 << 16
 
 
 def find_shards(data: Path) -> list[str]:
-    """The tar files of a folder, sorted; or what a text file lists, a path or URL on each line.
+    """The tar files of a folder, sorted; a single one; or what a text file lists, a path or URL on each line.
 
     Raises:
-        TrainingError: there is none.
+        TrainingError: there is none, or the file is neither.
     """
+    if data.is_file() and data.suffix == ".tar":
+        return [str(data)]
     if data.is_file():
-        shards = [line.strip() for line in data.read_text(encoding="utf-8").splitlines() if line.strip()]
+        try:
+            lines = data.read_text(encoding="utf-8").splitlines()
+        except UnicodeDecodeError as error:
+            raise TrainingError(f"{data} is neither a *.tar nor a text that lists shards, one a line") from error
+        shards = [line.strip() for line in lines if line.strip()]
     else:
         shards = sorted(str(path) for path in data.glob("*.tar"))
     if not shards:
@@ -33,10 +39,23 @@ def find_shards(data: Path) -> list[str]:
     return shards
 
 
-def shards_of(shards: Sequence[str], seed: tuple[int, ...], epoch: int, part: int, n_parts: int) -> list[str]:
-    """The shards that one of `n_parts` readers reads in an epoch, in order; together they read each shard once."""
+def shares_of(
+    shards: Sequence[str], seed: tuple[int, ...], epoch: int, reader: int, n_readers: int
+) -> list[tuple[str, range]]:
+    """What one of `n_readers` reads in an epoch, in order: of each shard the samples whose number modulo `n_readers` is
+    in the range.
+
+    Together they read each sample once, and all read as many shards: where whole ones do not come out even, at most the
+    first and the last of a reader are shared with others. So the readers end an epoch together, to within some samples;
+    who has more of them changes with the epoch.
+    """
     order = np.random.default_rng((*seed, epoch)).permutation(len(shards))
-    return [shards[i] for i in order[part::n_parts]]
+    begin = (reader + epoch) % n_readers * len(shards)  # in parts, `n_readers` of which are a shard
+    end = begin + len(shards)
+    return [
+        (shards[order[i]], range(max(0, begin - i * n_readers), min(n_readers, end - i * n_readers)))
+        for i in range(begin // n_readers, -(-end // n_readers))
+    ]
 
 
 def fingerprint(shard: str) -> str:

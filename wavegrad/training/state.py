@@ -43,7 +43,9 @@ def checkpoint_path(folder: Path, step: int) -> Path:
 
 
 def save_state(state: TrainingState, folder: Path, keep: int) -> Path:
-    """Write the checkpoint to a temporary file, sync it, rename it, then delete all but the newest `keep`.
+    """Write the checkpoint to a temporary file, sync it, rename it, then delete those before it but for `keep` in all.
+
+    What is there of later steps could not be read, or the run would have gone on from it; it does not count.
 
     Raises:
         CheckpointError: it cannot be written; those before it stay.
@@ -59,7 +61,7 @@ def save_state(state: TrainingState, folder: Path, keep: int) -> Path:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-        for old in sorted(folder.glob("step-*.pt"))[:-keep]:
+        for old in sorted(old for old in folder.glob("step-*.pt") if old.name <= path.name)[:-keep]:
             old.unlink()
     except OSError as error:
         with contextlib.suppress(OSError):

@@ -54,6 +54,13 @@ class Trainer:
 
     Every rank of a world has one. They start from the same weights, take their parts of the same batch, add up their
     gradients, and so stay equal.
+
+    Args:
+        recipe: what to train.
+        clips: to train on.
+        world: left out, this process alone.
+        initialise: changes the network's first weights, in place.
+        fingerprints: `Corpora.fingerprints`, which go into the snapshots.
     """
 
     def __init__(
@@ -62,6 +69,7 @@ class Trainer:
         clips: list[Clip] | ShardSampler,
         world: World | None = None,
         initialise: Callable[[WaveGrad], None] | None = None,
+        fingerprints: dict[str, str] | None = None,
     ):
         mel = recipe.model.mel_config()
         self.world = world or World()
@@ -91,12 +99,11 @@ class Trainer:
         self.optimizer = build_optimizer(self.network, recipe.optimizer, recipe.run.fused_optimizer)
         self.step = 0
         self.best_loss = float("inf")
-        self.fingerprints: dict[str, str] | None = None
-        """`Corpora.fingerprints`, for the checkpoints."""
+        self.fingerprints = fingerprints
         self._place: dict[str, Any] | None = None
         self._broken = torch.zeros((), device=self.device)  # 1 from the first step on that was not finite
         importance = recipe.objective.level_sampling == "importance"
-        self.history = LossHistory.empty(recipe.schedule.n_steps) if importance else None
+        self.history = LossHistory.empty(recipe.schedule.n_steps, self.device) if importance else None
 
     def train_step(self) -> StepReport:
         """One optimiser step over all micro-batches. The host does not wait for the device.
@@ -171,7 +178,7 @@ class Trainer:
         self.step = state.step
         self.best_loss = state.best_loss
         if self.history is not None and state.level_losses is not None:
-            self.history = LossHistory(self.history.n_steps, state.level_losses.cpu())
+            self.history = LossHistory(self.history.n_steps, state.level_losses.to(self.device))
         if isinstance(self.sampler, ShardSampler):
             self.sampler.go_on(state.place, self.step)
 

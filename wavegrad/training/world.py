@@ -1,7 +1,8 @@
 """The processes that train together, as torchrun starts them: one for each GPU, on one machine or several."""
 
+import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -56,6 +57,24 @@ class World:
     def any(self, flag: bool, device: torch.device) -> bool:
         """Whether the flag is set in any process; waits for the device."""
         return self.sum(torch.tensor(float(flag), device=device)).item() > 0 if self.size > 1 else flag
+
+    def check_same(self, facts: Mapping[str, str], device: torch.device) -> None:
+        """What must be the same in all processes; each must ask.
+
+        Raises:
+            TrainingError: in every process, a fact of one of them is another than that of the first.
+        """
+        if self.size == 1:
+            return
+        codes = [int.from_bytes(hashlib.sha256(fact.encode()).digest()[:7]) for fact in facts.values()]
+        everywhere = self.gather(torch.tensor(codes, device=device)).reshape(self.size, -1).tolist()
+        for rank, theirs in enumerate(everywhere):
+            others = [name for name, a, b in zip(facts, everywhere[0], theirs, strict=True) if a != b]
+            if others:
+                raise TrainingError(
+                    f"rank {rank} of {self.size} has another {' and another '.join(others)} than rank 0; all processes "
+                    "must be given the same command, and see the same folders"
+                )
 
     def wait(self) -> None:
         """Until all processes are here."""

@@ -113,7 +113,7 @@ def check_chunk(chunk: object, config: MelConfig) -> None:
         raise AudioError(f"a chunk of shape {shape}; a single frame is one of shape ({config.n_mels}, 1)")
     if chunk.dim() == 3 and not shape[0]:
         raise AudioError(f"a chunk of shape {shape}, without a mel")
-    if chunk.numel():
+    if chunk.numel() or chunk.is_meta:
         check_mel(chunk, config)
     elif chunk.dim() not in (2, 3) or shape[-2] != config.n_mels:
         raise AudioError(f"an empty chunk of shape {shape}; the model reads {config.n_mels} bands")

@@ -32,9 +32,8 @@ def write_report(evaluation: Evaluation, directory: Path, n_listening: int = N_L
     Args:
         evaluation: what was found; the audio of its clips lies below `directory` (see `results.audio_path`).
         directory: where the page goes.
-        n_listening: how many clips, evenly spread, have players and pictures; the tables have all of them. A second of
-            a system's audio, or of the recording, takes 50 to 60 kB at 24 kHz: 20 clips of 2.7 s and 6 systems made a
-            page of 23 MB, 50 clips one of 57 MB.
+        n_listening: how many clips, evenly spread, have players and pictures; the tables have all of them. The page
+            has their audio in it.
 
     Returns:
         The page's path.

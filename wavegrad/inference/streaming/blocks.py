@@ -54,8 +54,7 @@ class StreamFiLM(Operator):
 
     def __init__(self, film: FiLM, rate: int, input_lag: int, lag: int, dtype: torch.dtype):
         self.film = film
-        self.input = StreamConv(film.input, rate, input_lag, dtype)
-        self.input.wait(lag - film_lag(film, input_lag))
+        self.input = StreamConv(film.input, rate, input_lag, dtype, at_least=lag - int(film.output.padding[0]))
         self.output = StreamConv(film.output, rate, self.input.lag, dtype, film.activation.negative_slope)
         assert self.output.lag == lag
         self.embedded: Tensor | None = None
@@ -83,12 +82,11 @@ class StreamUBlock(Operator):
         self.residual = StreamConv(block.residual, rate, lag, dtype)
         self.upsample_residual = StreamUpsample(block.factor, block.mode, rate, lag)
         self.conv_1 = (
-            StreamUpsampledConv(conv_1, block.factor, rate, lag, dtype, self.slope)
+            StreamUpsampledConv(conv_1, block.factor, rate, lag, dtype, self.slope, film_lag)
             if block.mode == "nearest" and block.factor > 1
-            else StreamUpsampleThenConv(conv_1, block.factor, block.mode, rate, lag, dtype, self.slope)
+            else StreamUpsampleThenConv(conv_1, block.factor, block.mode, rate, lag, dtype, self.slope, film_lag)
         )
-        self.film_lag = max(self.conv_1.lag, film_lag)
-        self.conv_1.wait(self.film_lag - self.conv_1.lag)
+        self.film_lag = self.conv_1.lag
         self.conv_2 = StreamConv(conv_2, self.rate, self.film_lag, dtype, self.slope)
         self.conv_3 = StreamConv(conv_3, self.rate, self.conv_2.lag, dtype, self.slope)
         self.conv_4 = StreamConv(conv_4, self.rate, self.conv_3.lag, dtype, self.slope)

@@ -21,9 +21,12 @@ class StreamConv(Operator):
         rate: positions a frame of its input.
         lag: of its input.
         slope: of the LeakyReLU; None: without.
+        at_least: lag of its output; where it could be earlier, more of the input is remembered.
     """
 
-    def __init__(self, conv: Conv, rate: int, lag: int, dtype: torch.dtype, slope: float | None = None):
+    def __init__(
+        self, conv: Conv, rate: int, lag: int, dtype: torch.dtype, slope: float | None = None, at_least: int = 0
+    ):
         assert conv.bias is not None
         (kernel,), (self.stride,), (self.dilation,) = conv.kernel_size, conv.stride, conv.dilation
         padding, reach = int(conv.padding[0]), self.dilation * (kernel - 1)
@@ -31,14 +34,9 @@ class StreamConv(Operator):
         self.taps = list(conv.weight.detach().permute(2, 1, 0).to(dtype).contiguous())
         self.slope = slope
         self.rate, self.input_lag = rate, lag
-        self.lag = -(-(lag + 1 - self.stride - padding + reach) // self.stride)
+        self.lag = max(at_least, -(-(lag + 1 - self.stride - padding + reach) // self.stride))
         self.line = Line(self.lag * self.stride + padding - lag)
         self.room: _Room | None = None
-
-    def wait(self, n: int) -> None:
-        """From here on be `n` positions later: what is remembered of the input is more."""
-        self.lag += n
-        self.line = Line(self.line.length + n * self.stride)
 
     def push(
         self,
@@ -104,8 +102,8 @@ class StreamConv(Operator):
     def _convolved(self, parts: list[Tensor], n_batch: int, onto: Sequence[Tensor]) -> Tensor:
         """A matrix product for each tap.
 
-        oneDNN's convolution, which the engine has, is no faster here: behind an overhead of 0.08 ms, which is all that
-        a layer of a small chunk takes.
+        oneDNN's convolution, which the engine has, is no faster here: what it does before it begins takes as long as a
+        layer of a small chunk.
         """
         y = self._sum_with_bias(onto) if onto else None
         for part, tap in zip(parts, self.taps, strict=True):

@@ -73,28 +73,27 @@ class StreamUpsampledConv(Operator):
     Args:
         conv: of three taps.
         rate: positions a frame of its input.
+        lag: of its input.
+        at_least: lag of its output.
     """
 
-    def __init__(self, conv: Conv, factor: int, rate: int, lag: int, dtype: torch.dtype, slope: float):
+    def __init__(
+        self, conv: Conv, factor: int, rate: int, lag: int, dtype: torch.dtype, slope: float, at_least: int = 0
+    ):
         assert conv.bias is not None
         assert conv.kernel_size == (3,)
         self.bias = conv.bias.detach().to(dtype)
         self.taps = conv.weight.detach().permute(1, 2, 0).flatten(1).to(dtype).contiguous()
         self.factor, self.dilation, self.slope = factor, conv.dilation[0], slope
         self.rate, self.input_lag = rate, lag
-        self.lag = lag * factor + self.dilation
+        self.lag = max(at_least, lag * factor + self.dilation)
         self.groups = phase_groups(factor, self.dilation)
         self.reach = -(-self.dilation // factor)
         """Positions that a tap looks back."""
-        self.wait(0)
-
-    def wait(self, n: int) -> None:
-        """From here on be `n` positions of the output later."""
-        self.lag += n
-        early = self.lag - self.input_lag * self.factor
-        self.n_early = -(-early // self.factor)
+        early = self.lag - lag * factor
+        self.n_early = -(-early // factor)
         """Positions before what is new that an output begins at."""
-        self.start = self.n_early * self.factor - early
+        self.start = self.n_early * factor - early
         self.line = Line(self.reach + self.n_early)
 
     def push(self, x: Signal, window: Window) -> SignalOut:
@@ -122,16 +121,19 @@ class StreamUpsampleThenConv(Operator):
     """The same in two steps, for linear interpolation, and where there is nothing to repeat."""
 
     def __init__(
-        self, conv: Conv, factor: int, mode: Resampling, rate: int, lag: int, dtype: torch.dtype, slope: float
+        self,
+        conv: Conv,
+        factor: int,
+        mode: Resampling,
+        rate: int,
+        lag: int,
+        dtype: torch.dtype,
+        slope: float,
+        at_least: int = 0,
     ):
         self.slope = slope
         self.upsample = StreamUpsample(factor, mode, rate, lag)
-        self.conv = StreamConv(conv, rate * factor, self.upsample.lag, dtype)
-        self.lag = self.conv.lag
-
-    def wait(self, n: int) -> None:
-        """As the other."""
-        self.conv.wait(n)
+        self.conv = StreamConv(conv, rate * factor, self.upsample.lag, dtype, at_least=at_least)
         self.lag = self.conv.lag
 
     def push(self, x: Signal, window: Window) -> SignalOut:
