@@ -93,8 +93,13 @@ OPTIONS = [
 
 
 def alone(check: Callable[..., None], *arguments: object) -> None:
-    """Do a check in a process of its own: the third of these trainers in one makes PyTorch 2.11 die."""
-    with ProcessPoolExecutor(1, get_context("spawn")) as process:
+    """Do a check in a process of its own: the third of these trainers in one makes PyTorch 2.11 die.
+
+    It is forked from one that has imported all of this.
+    """
+    context = get_context("forkserver")
+    context.set_forkserver_preload([__name__, "torch._dynamo"])
+    with ProcessPoolExecutor(1, context) as process:
         process.submit(check, *arguments).result()
 
 
