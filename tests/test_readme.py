@@ -72,7 +72,8 @@ def run_command(command: str, line: int) -> None:
         try:
             main()
         except SystemExit as end:
-            assert not end.code, f"line {line}: exit code {end.code} of {command}"
+            if end.code:
+                raise AssertionError(f"line {line}: exit code {end.code} of {command}") from end
         finally:
             torch.set_num_threads(1)
 
