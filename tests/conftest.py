@@ -1,5 +1,6 @@
 """What every test shares: one torch thread, repeatable examples, and no test that needs a GPU where there is none."""
 
+import multiprocessing
 import os
 
 import hypothesis
@@ -11,6 +12,15 @@ torch.set_num_threads(1)
 torch.backends.cudnn.allow_tf32 = False  # tests that a GPU computes the same mean float32, not its leading 11 bits
 hypothesis.settings.register_profile("wavegrad", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile("wavegrad")
+
+
+@pytest.fixture
+def workers_at_once(monkeypatch: pytest.MonkeyPatch) -> multiprocessing.context.ForkServerContext:
+    """Worker processes that are sent what spawned ones are, forked from a process that has imported PyTorch."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["torch", "torch._dynamo"])
+    monkeypatch.setattr("multiprocessing.get_context", lambda method: context)
+    return context
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -23,6 +23,28 @@ def test_the_package_and_its_command_load_no_heavy_library() -> None:
     assert _python("-c", script) == "set()\n"
 
 
+EACH_FIRST = """
+import importlib, os, sys, torch, typer
+
+def first(name):
+    if not (child := os.fork()):
+        importlib.import_module(name)
+        os._exit(0)
+    return os.waitpid(child, 0)[1] == 0
+
+print([name for name in sys.argv[1:] if not first(name)])
+"""
+
+
+def test_each_module_and_folder_may_be_imported_first() -> None:
+    """As a command does that needs no other; a circle of imports may hide where another comes before it."""
+    package = Path(wavegrad.__file__).parent
+    found = [path for path in package.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()]
+    names = sorted(f"wavegrad.{path.stem}" for path in found if not path.stem.startswith("__"))
+    assert "wavegrad.vocoder" in names
+    assert _python("-c", EACH_FIRST, *names) == "[]\n"
+
+
 @pytest.mark.parametrize("name", wavegrad.__all__)
 def test_every_public_name_is_there(name: str) -> None:
     assert getattr(wavegrad, name) is not None

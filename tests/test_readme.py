@@ -2,20 +2,31 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
+import warnings
 from pathlib import Path
+from unittest.mock import patch
 
+import jaxtyping
 import pytest
+import torch
 
 from tests.readme import DOCUMENTS, README, ROOT, Block, blocks, gate_block
+from wavegrad.cli.main import main
 
 LINK = re.compile(r"\]\((?!https?:)(?P<file>[^)#\s]*)(?:#(?P<section>[^)\s]+))?\)")
 """A link to a file of the repository, or to a section of one."""
 
 INSTALL = re.compile(r"^(python3? -m )?pip install [^&;|\n]*$", re.MULTILINE)
 """A line that only installs. The gate has installed everything."""
+
+COMMAND = re.compile(r"wavegrad( [\w./,:=-]+)+")
+"""A command of ours with nothing that a shell would change."""
+
+ELSEWHERE = "the front page runs it"
 
 
 def run(found: list[Block], directory: Path) -> None:
@@ -31,9 +42,17 @@ def run(found: list[Block], directory: Path) -> None:
 
 
 def run_shell(block: Block, directory: Path) -> None:
-    """Run the commands of a block, less those that install; AssertionError with all they printed if one fails."""
+    """Run the commands of a block, less those that install; AssertionError with all they printed if one fails.
+
+    Where all are plain commands of ours, this process does them, which has imported PyTorch.
+    """
     code = INSTALL.sub("", block.code)
     assert "pip install" not in code, f"line {block.line}: a line that installs must do nothing else"
+    commands = code.strip().splitlines()
+    if all(COMMAND.fullmatch(command) for command in commands):
+        for command in commands:
+            run_command(command, block.line)
+        return
     path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", code],
@@ -46,6 +65,19 @@ def run_shell(block: Block, directory: Path) -> None:
     assert done.returncode == 0, f"line {block.line}: exit code {done.returncode}\n{done.stdout}"
 
 
+def run_command(command: str, line: int) -> None:
+    """As in a terminal: warnings are no errors there."""
+    with patch.object(sys, "argv", shlex.split(command)), warnings.catch_warnings():
+        warnings.simplefilter("default")
+        try:
+            main()
+        except SystemExit as end:
+            if end.code:
+                raise AssertionError(f"line {line}: exit code {end.code} of {command}") from end
+        finally:
+            torch.set_num_threads(1)
+
+
 def each(documents: list[Path]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("document", documents, ids=lambda path: path.relative_to(ROOT).as_posix())
 
@@ -53,6 +85,8 @@ def each(documents: list[Path]) -> pytest.MarkDecorator:
 @pytest.mark.timeout(600)
 @each(DOCUMENTS)
 def test_everything_in_it_runs(document: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As at a reader's: without the checks of types, which would make it twice as long."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
     for name in ("samples", "recipes"):
         shutil.copytree(ROOT / name, tmp_path / name)
     monkeypatch.chdir(tmp_path)
@@ -67,6 +101,13 @@ def test_no_block_escapes(document: Path) -> None:
     assert text.count("```") == 2 * len(found)
     assert {block.language for block in found} <= {"python", "sh", "bash", "text", "toml", "json"}
     assert len(re.findall(r"<!-- *(?:ci|not run)", text)) == sum(bool(block.ci or block.not_run) for block in found)
+
+
+@each(DOCUMENTS[1:])
+def test_what_the_front_page_runs_is_on_it(document: Path) -> None:
+    front = README.read_text(encoding="utf-8")
+    for block in blocks(document.read_text(encoding="utf-8")):
+        assert block.not_run != ELSEWHERE or f"\n{block.code}" in front, f"line {block.line}"
 
 
 def sections(document: Path) -> set[str]:
@@ -153,6 +194,8 @@ def test_blocks_run_in_order_and_marked_ones_do_not(tmp_path: Path, monkeypatch:
         ("sh", "false\necho done\n", AssertionError),
         ("sh", "cat missing-file | wc -l\n", AssertionError),
         ("bash", "pip install one && true\n", AssertionError),
+        ("sh", "wavegrad vocode nothing.wav --out out\n", AssertionError),
+        ("sh", "wavegrad vocode nothing.wav --out out || false\n", AssertionError),
     ],
 )
 def test_a_block_that_fails_is_found(language: str, code: str, error: type[Exception], tmp_path: Path) -> None:

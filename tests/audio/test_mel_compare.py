@@ -1,6 +1,7 @@
 """What makes two mels of one recording differ is named, whichever of them is the changed one."""
 
 from dataclasses import replace
+from functools import cache
 from itertools import permutations
 
 import pytest
@@ -35,6 +36,7 @@ CONVENTIONS = {
 """A change of the front-end, and what has to be found: no less, and no more."""
 
 
+@cache
 def mel_of(name: str) -> Tensor:
     return MelSpectrogram(CONVENTIONS[name][0])(CLIP[None])[0]
 

@@ -5,9 +5,9 @@ import math
 import os
 import shutil
 import signal
-import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -212,7 +212,7 @@ def test_a_missing_package_is_said_with_its_remedy(recordings, tmp_path, monkeyp
         evaluate(recordings, [HALF], tmp_path / "other", EvaluationOptions(metrics=("pesq_wb",)))
 
 
-def test_two_processes_find_what_one_finds(recordings, tmp_path, no_page):
+def test_two_processes_find_what_one_finds(recordings, tmp_path, no_page, workers_at_once):
     one = evaluate(recordings, [HALF, NOISY], tmp_path / "one", OPTIONS)
     calls = []
     two = evaluate(
@@ -235,7 +235,7 @@ def _kill(waveform):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_a_worker_that_dies_is_named(recordings, tmp_path):
+def test_a_worker_that_dies_is_named(recordings, tmp_path, workers_at_once):
     killer = Synthesizer(System("a", "a"), 24000, _kill)
     with pytest.raises(WavegradError, match=r"code -9 at .*\.wav; the same command goes on"):
         evaluate(recordings, [killer], tmp_path / "report", replace(OPTIONS, workers=2))
@@ -251,25 +251,18 @@ def _slow_to_stop(path: Path, waveform: torch.Tensor) -> torch.Tensor:
     return half(waveform)
 
 
-KILLED = """
-from functools import partial
-from pathlib import Path
-import sys
-from tests.evaluation.test_evaluate import OPTIONS, _slow_to_stop
-from wavegrad.evaluation import Synthesizer, System, evaluate
-recordings, report, flag = map(Path, sys.argv[1:])
-half = Synthesizer(System("half", "half"), 24000, partial(_slow_to_stop, flag), "half")
-evaluate(recordings, [half], report, OPTIONS)
-"""
+def _evaluate_until_killed(recordings: Path, report: Path, flag: Path) -> None:
+    evaluate(recordings, [replace(HALF, synthesize=partial(_slow_to_stop, flag))], report, OPTIONS)
 
 
-def test_a_killed_evaluation_goes_on_to_the_same_result(recordings, tmp_path, no_page):
+def test_a_killed_evaluation_goes_on_to_the_same_result(recordings, tmp_path, no_page, workers_at_once):
     flag = tmp_path / "flag"
     flag.write_text("0")
     report = tmp_path / "report"
-    command = [sys.executable, "-c", KILLED, str(recordings), str(report), str(flag)]
-    process = subprocess.run(command, cwd=Path(__file__).parents[2], check=False, capture_output=True)
-    assert process.returncode == -signal.SIGKILL, process.stderr
+    process = workers_at_once.Process(target=_evaluate_until_killed, args=(recordings, report, flag))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
     assert [p.name for p in (report / "clips").rglob("*.json")] == ["1.json"]
     assert not (report / "summary.json").exists()
 

@@ -100,7 +100,7 @@ def whole(
 @pytest.mark.parametrize(
     ("name", "n_steps"),
     [
-        *((None, n) for n in (2, 3, 4, 5, 6)),
+        *((None, n) for n in (2, 5, 6)),
         ("ancestral", 2),
         ("ancestral:variance=beta", 2),
         ("ddim", 2),
@@ -183,7 +183,7 @@ def test_griffin_lim_of_every_mel_convention(preset: str) -> None:
         assert (found - expected).norm() / expected.norm() < 1e-4
 
 
-@pytest.mark.parametrize(("schedule", "cuts"), [(None, ((1, [3]), (20, [7, 2]), (35, [1]))), (3, ((20, [7, 2]),))])
+@pytest.mark.parametrize(("schedule", "cuts"), [(None, ((1, [3]), (20, [7, 2]))), (3, ((9, [7, 2]),))])
 def test_the_shipped_model_as_it_is(schedule: int | None, cuts: Sequence[tuple[int, list[int]]]) -> None:
     """Its Griffin-Lim, and its default schedule or the default sampler of few steps; the error is relative to each
     item, after 32 iterations 2e-5 when measured."""

@@ -47,6 +47,7 @@ def found(pool: Any, journal: Journal | None = None, batch: int = 4) -> Any:
         return search(method, pool, journal or Journal(None, ""), SearchOptions(2, batch, 1), Budget(12))
 
 
+@pytest.mark.usefixtures("workers_at_once")
 def test_worker_processes_find_the_same_as_one(model: str) -> None:
     alone = found(InProcess(setup(model)))
     spread = found(Processes(setup(model), 2))
@@ -55,6 +56,7 @@ def test_worker_processes_find_the_same_as_one(model: str) -> None:
     assert alone.shared > 0
 
 
+@pytest.mark.usefixtures("workers_at_once")
 def test_a_dead_worker_process_and_an_error_in_one_are_told_of(model: str) -> None:
     tasks = [Task(((0.5,),), clip) for clip in (0, 1, 7)]
     with Processes(setup(model), 1) as pool:
@@ -185,7 +187,7 @@ def test_a_ray_cluster_finds_the_same_though_a_worker_is_killed(
         )  # fmt: skip
         try:
             spread = found(Ray(Mortal(), 2, "auto"))
-            on_ray = ["--ray", cluster.address_info["address"], "--workers", "2"]
+            on_ray = ["--ray", cluster.address_info["address"], "--workers", "1"]
             with start(arguments(model, tmp_path / "ray", *on_ray)) as command:
                 _, errors = command.communicate()
             assert command.returncode == 0, errors

@@ -4,8 +4,10 @@ import contextlib
 import io
 import json
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +40,14 @@ def clips() -> list[Clip]:
 def change(recipe: Recipe, section: str, **values: object) -> Recipe:
     """The recipe with some keys of one section replaced."""
     return replace(recipe, **{section: replace(getattr(recipe, section), **values)})
+
+
+def alone(check: Callable[..., None], *arguments: object) -> None:
+    """Do a check in a process of its own, forked from one that has imported PyTorch and this package."""
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["torch._dynamo", __name__])
+    with ProcessPoolExecutor(1, context) as process:
+        process.submit(check, *arguments).result()
 
 
 def write_shard(path: Path, clips: dict[str, np.ndarray], rate: int = 24000) -> None:

@@ -1,22 +1,23 @@
 """Runs: exact resume, clean stops, checkpoints that survive, refusals."""
 
+import contextlib
 import copy
+import io
 import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from tests.training.conftest import ROOT, SPEECH, change, killed_before
+from tests.training.conftest import SPEECH, alone, change, killed_before
 from wavegrad.errors import CheckpointError, ConfigError, TrainingError
 from wavegrad.training.corpus import load_corpora
 from wavegrad.training.loop import train
+from wavegrad.training.recipe import Recipe
 from wavegrad.training.state import TrainingState, load_newest, load_state, save_state
 from wavegrad.training.trainer import Trainer
 from wavegrad.training.validation import Validator
@@ -104,35 +105,28 @@ def test_a_run_in_one_piece_equals_an_interrupted_one(recipe, tmp_path, monkeypa
     assert same(one.optimizer, two.optimizer)
 
 
-SIGNALLED_AT_3 = """
-import os, sys
-from pathlib import Path
-from wavegrad.training import load_recipe, train
-from wavegrad.training.trainer import Trainer
+def check_signal(recipe: Recipe, run: Path, number: int) -> None:
+    """Train until the signal, which comes in step 3."""
+    plain, said = Trainer.train_step, io.StringIO()
 
-plain = Trainer.train_step
+    def train_step(self):
+        if self.step == 3:
+            os.kill(os.getpid(), number)
+        return plain(self)
 
-def train_step(self):
-    if self.step == 3:
-        os.kill(os.getpid(), int(sys.argv[4]))
-    return plain(self)
-
-Trainer.train_step = train_step
-small = ["data.crop_frames=4", "data.batch_size=1", "run.steps=100000", "run.checkpoint_every=100000", "run.device=cpu"]
-outcome = train(load_recipe(sys.argv[1], small), Path(sys.argv[2]), Path(sys.argv[3]))
-assert (outcome.step, outcome.finished) == (4, False), outcome
-"""
+    Trainer.train_step = train_step
+    with contextlib.redirect_stdout(said):
+        outcome = train(recipe, SPEECH, run)
+    assert (outcome.step, outcome.finished) == (4, False)
+    assert "stopped; the same command goes on at step 4" in said.getvalue()
 
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_stop_signal_saves_and_exits_cleanly(tmp_path, number):
+def test_a_stop_signal_saves_and_exits_cleanly(recipe, tmp_path, number):
     """A real process, a real signal in step 3: that step is ended, and the same command would go on from there."""
-    arguments = [ROOT / "recipes" / "tiny.toml", SPEECH, tmp_path / "run", int(number)]
-    command = [sys.executable, "-c", SIGNALLED_AT_3, *map(str, arguments)]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert ended.returncode == 0, ended.stderr
-    assert "stopped; the same command goes on at step 4" in ended.stdout + ended.stderr
+    recipe = change(recipe, "run", steps=100000, checkpoint_every=100000)
+    alone(check_signal, recipe, tmp_path / "run", int(number))
     assert load_newest(tmp_path / "run" / "checkpoints", quiet).step == 4
 
 

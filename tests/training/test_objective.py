@@ -32,11 +32,8 @@ IMPORTANCE = [
     "schedule.beta_n=0.9",
 ]
 FAMILY = {
-    "index": [*INDEX, *L2],
-    "dropout": DROPOUT,
     "variance": VARIANCE,
     "importance": IMPORTANCE,
-    "cosine": ["schedule.kind=cosine"],
     "all": [
         *INDEX,
         *L2,

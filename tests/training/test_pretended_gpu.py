@@ -1,12 +1,13 @@
-"""Training on a GPU, on tensors that only pretend to be there: nothing stays on the CPU, and no value is looked at."""
+"""Training on a GPU, on tensors that only pretend to be there: nothing stays on the CPU, and no value is looked at.
+
+Each trainer has a process of its own: the third in one makes PyTorch 2.11 die.
+"""
 
 import contextlib
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -17,7 +18,7 @@ import torch.distributed.tensor  # makes types of torch.Generator, which is anot
 from torch import Tensor
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
-from tests.training.conftest import change
+from tests.training.conftest import alone, change
 from wavegrad.audio.prior import PriorGains
 from wavegrad.diffusion.schedule import NoiseSchedule
 from wavegrad.errors import ConfigError
@@ -90,12 +91,6 @@ OPTIONS = [
     {"whole_mels": True, "accumulate": 2},
     {"channels_last": False, "fused_film": False, "precision": "float32"},
 ]
-
-
-def alone(check: Callable[..., None], *arguments: object) -> None:
-    """Do a check in a process of its own: the third of these trainers in one makes PyTorch 2.11 die."""
-    with ProcessPoolExecutor(1, get_context("spawn")) as process:
-        process.submit(check, *arguments).result()
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -20,15 +19,13 @@ from wavegrad.training.world import World
 SMALL = ["data.crop_frames=4", "run.valid_synthesis=0", "run.device=cpu", "run.validate_every=100000"]
 
 
-def torchrun(
-    n: int, run: Path, *overrides: str, restarts: int = 0, program: Sequence[str] = ("-m", "wavegrad")
-) -> list[str]:
+def torchrun(n: int, run: Path, *overrides: str) -> list[str]:
     """The command that trains tiny.toml in `n` processes."""
     sets = [word for o in (*SMALL, *overrides) for word in ("--set", o)]
-    options = [f"--nproc-per-node={n}", f"--max-restarts={restarts}", "--standalone"]
+    options = [f"--nproc-per-node={n}", "--standalone"]
     recipe = str(ROOT / "recipes" / "tiny.toml")
     return [
-        *(sys.executable, "-m", "torch.distributed.run", *options, *program),
+        *(sys.executable, "-m", "torch.distributed.run", *options, "-m", "wavegrad"),
         *("train", recipe, "--data", str(SPEECH), "--run-dir", str(run), *sets),
     ]
 
@@ -116,39 +113,3 @@ def test_processes_that_were_given_different_things_do_not_start(changed):
 def test_a_batch_that_cannot_be_cut_is_refused(recipe, clips):
     with pytest.raises(ConfigError, match=r"batch_size 2 is not a multiple of 3 \(3 processes of 1 micro-batches\)"):
         Trainer(recipe, clips, World(rank=0, size=3))
-
-
-KILLED_AT_7 = """
-import os, signal
-from wavegrad.cli.main import main
-from wavegrad.training.trainer import Trainer
-
-plain = Trainer.train_step
-
-def train_step(self):
-    if (os.environ["RANK"], os.environ["TORCHELASTIC_RESTART_COUNT"], self.step) in {("1", "0", 7), ("1", "1", 11)}:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return plain(self)
-
-Trainer.train_step = train_step
-main()
-"""
-
-
-@pytest.mark.timeout(900)
-def test_a_killed_rank_ends_the_job_with_a_good_checkpoint_and_a_restart_resumes(tmp_path):
-    """Two real SIGKILLs: in step 7 of the first start and in step 11 of the second, the last one that is allowed.
-
-    A second start that found the addresses of the first one's dead processes used to fail.
-    """
-    script = tmp_path / "killed.py"
-    script.write_text(KILLED_AT_7)
-    steps = ["data.batch_size=2", "run.steps=100000", "run.checkpoint_every=5", "run.log_every=1"]
-    command = torchrun(2, tmp_path / "run", *steps, restarts=1, program=[str(script)])
-    code, out = launch(command, tmp_path / "out.txt")
-    assert code != 0
-    assert out.count("error: rank 0 of 2: another rank has gone") == 2, out
-    assert out.count("the newest checkpoint is whole, and the same command goes on from it") == 2, out
-    assert "resuming at step 5 of 100000" in out
-    assert "Signal 9 (SIGKILL)" in out
-    assert weights(tmp_path / "run")[0] == 10

@@ -3,7 +3,7 @@
 import multiprocessing
 from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
+from multiprocessing.process import BaseProcess
 
 import torch
 
@@ -26,7 +26,7 @@ def work_through(clips: Sequence[Clip], job: Job, n_workers: int) -> Iterator[Cl
             write_record(clip, job, record_clip(clip, job))
             yield clip
         return
-    workers: dict[Connection, SpawnProcess] = {}
+    workers: dict[Connection, BaseProcess] = {}
     try:
         for _ in range(min(n_workers, len(clips))):
             pipe, process = _start(clips, job, max(1, torch.get_num_threads() // n_workers))
@@ -39,7 +39,7 @@ def work_through(clips: Sequence[Clip], job: Job, n_workers: int) -> Iterator[Cl
             process.join()
 
 
-def _start(clips: Sequence[Clip], job: Job, n_threads: int) -> tuple[Connection, SpawnProcess]:
+def _start(clips: Sequence[Clip], job: Job, n_threads: int) -> tuple[Connection, BaseProcess]:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_work, args=(theirs, clips, job, n_threads), daemon=True)
@@ -51,7 +51,7 @@ def _start(clips: Sequence[Clip], job: Job, n_threads: int) -> tuple[Connection,
     return ours, process
 
 
-def _share_out(clips: Sequence[Clip], workers: dict[Connection, SpawnProcess]) -> Iterator[Clip]:
+def _share_out(clips: Sequence[Clip], workers: dict[Connection, BaseProcess]) -> Iterator[Clip]:
     """Give each worker a clip, and the next one whenever it is done."""
     left = iter(range(len(clips)))
     busy = {}
