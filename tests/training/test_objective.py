@@ -34,6 +34,7 @@ IMPORTANCE = [
 FAMILY = {
     "variance": VARIANCE,
     "importance": IMPORTANCE,
+    "cosine": ["schedule.kind=cosine"],
     "all": [
         *INDEX,
         *L2,
