@@ -23,6 +23,7 @@ class RunLog:
     def __init__(self, folder: Path, start: int, total: int):
         self._path = folder / "log.jsonl"
         self._drop_after(start)
+        self._spent = self._seconds_so_far()
         self._file = self._path.open("a", encoding="utf-8")
         self._board = _summary_writer(folder / "tensorboard", start)
         self._bar = tqdm(
@@ -55,11 +56,14 @@ class RunLog:
         self._bar.write(line)
 
     def write(self, step: int, group: str, values: dict[str, float]) -> None:
-        """One record, for example write(100, "train", {"loss": 0.1}); what is not finite becomes null."""
+        """One record, for example write(100, "train", {"loss": 0.1}); what is not finite becomes null.
+
+        Its "seconds" are those of training up to here, of all sittings together, without what was done again.
+        """
         record: dict[str, Any] = {
             "step": step,
             "group": group,
-            "seconds": round(time.monotonic() - self._began, 1),
+            "seconds": round(self._spent + time.monotonic() - self._began, 1),
             **{k: v if math.isfinite(v) else None for k, v in values.items()},
         }
         if "loss" in values:
@@ -84,6 +88,11 @@ class RunLog:
             temporary = self._path.with_suffix(".part")
             temporary.write_text("".join(x for x in lines if _step_of(x) <= start), encoding="utf-8")
             os.replace(temporary, self._path)
+
+    def _seconds_so_far(self) -> float:
+        """Those of the last record that is there."""
+        lines = self._path.read_text(encoding="utf-8").splitlines() if self._path.exists() else []
+        return float(json.loads(lines[-1]).get("seconds", 0)) if lines else 0.0
 
 
 class MuteLog:

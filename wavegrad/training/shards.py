@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import re
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -13,6 +14,8 @@ from wavegrad.errors import TrainingError
 
 END = 1 << 16
 """Bytes of a shard, at its beginning and at its end, that count for its fingerprint."""
+SIZE_AND_SUM = re.compile(r" \d+ [0-9a-f]{16}$")
+"""What follows the name in a `fingerprint`."""
 
 
 def find_shards(data: Path) -> list[str]:
@@ -80,7 +83,7 @@ def what_changed(before: Sequence[str] | str, now: Sequence[str]) -> str | None:
     """What is another between two lists of fingerprints, in words; None where nothing is."""
     if isinstance(before, str):
         return "the checkpoint does not say what was in them"
-    names = [[each.split(" ")[0] for each in shards] for shards in (before, now)]
+    names = [[SIZE_AND_SUM.sub("", each) for each in shards] for shards in (before, now)]
     if names[0] != names[1]:
         return "they are others than those of the checkpoint"
     changed = [name for name, a, b in zip(names[0], before, now, strict=True) if a != b]
