@@ -20,7 +20,10 @@ Model = Annotated[
     typer.Option(help="Model directory, name of a shipped model, or Hugging Face id; left out: the default model."),
 ]
 Seed = Annotated[int, typer.Option(help="Seed of the noise; the same seed gives the same audio.")]
-Threads = Annotated[int | None, typer.Option(help="CPU threads; left out: PyTorch's choice, usually all cores; commands at the same time want a share each.", min=1)]
+Threads = Annotated[
+    int | None,
+    typer.Option(help="CPU threads; left out: PyTorch's choice, all cores. Commands at once want a share each.", min=1),
+]
 
 GriffinLim = Annotated[
     int | None,
