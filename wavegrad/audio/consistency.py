@@ -79,16 +79,16 @@ class MelConsistency(nn.Module):
             frames: of each item, where the items have different lengths. Each becomes what it would alone, then zeros;
                 beyond its end waveform and mel may hold any finite values.
         """
-        ends = None if frames is None or min(frames) == mel.shape[2] else Ends.of(frames, mel, self.config)
+        ends = None if frames is None or min(frames) == mel.shape[2] else ItemEnds.of(frames, mel, self.config)
         bands, energy, n_samples = self.bounds(mel), self.energy(mel.shape[2], ends), waveform.shape[1]
         previous: Spectra | None = None
         for _ in range(self.n_iter):
             present = self.spectra(self.cut(waveform, ends)[:, : mel.shape[2]])
             wanted = self.wanted(present, present if previous is None else previous, bands)
             made = self.frames(wanted)
-            waveform = self.join(made if ends is None else made.mul_(ends.frames), energy, n_samples)
+            waveform = self.join(made if ends is None else made.mul_(ends.frame_mask), energy, n_samples)
             previous = present
-        return waveform if ends is None else waveform.where(ends.samples, 0.0)
+        return waveform if ends is None else waveform.where(ends.sample_mask, 0.0)
 
     def bounds(self, mel: Mel) -> tuple[Bands, Bands]:
         """What the filterbank may give, at least and at most."""
@@ -115,7 +115,7 @@ class MelConsistency(nn.Module):
         gains = ratios @ self.to_bins + self.unheard
         return gains.sqrt() if self.config.power == 2 else gains
 
-    def cut(self, waveform: Waveform, ends: "Ends | None" = None) -> Frames:
+    def cut(self, waveform: Waveform, ends: "ItemEnds | None" = None) -> Frames:
         """The stretches under the windows, the ends reflected."""
         padded = pad(waveform, *edges(self.config), "reflect") if ends is None else waveform.gather(1, ends.reflected)
         return padded.unfold(1, self.config.win_length, self.config.hop_length)
@@ -128,10 +128,12 @@ class MelConsistency(nn.Module):
         """Back, and windowed again for the overlap-add."""
         return torch.fft.irfft(spectra, n=self.config.n_fft)[..., : self.config.win_length] * self.window
 
-    def energy(self, n_frames: int, ends: "Ends | None" = None) -> Float[Tensor, "#batch joined"]:
+    def energy(self, n_frames: int, ends: "ItemEnds | None" = None) -> Float[Tensor, "#batch joined"]:
         """The squared windows of so many frames, added up: what a waveform was multiplied by."""
         squares = self.window.square().expand(1, n_frames, -1)
-        return overlap_add(squares if ends is None else squares * ends.frames, self.config.hop_length).clamp(min=TINY)
+        return overlap_add(squares if ends is None else squares * ends.frame_mask, self.config.hop_length).clamp(
+            min=TINY
+        )
 
     def join(self, frames: Frames, energy: Float[Tensor, "#batch joined"], n_samples: int) -> Waveform:
         """The waveform whose spectra are nearest (Griffin and Lim 1984, eq. 6), the reflected ends cut off."""
@@ -140,18 +142,18 @@ class MelConsistency(nn.Module):
 
 
 @dataclass(frozen=True)
-class Ends:
+class ItemEnds:
     """Where the items of a batch end, if not all where the batch ends."""
 
     reflected: Int[Tensor, "batch padded"]
     """Which sample of an item stands where in the padded waveform: the reflection repeats, as that of `pad`."""
-    frames: Float[Tensor, "batch frames 1"]
-    """1 for those of an item, 0 beyond its end."""
-    samples: Bool[Tensor, "batch time"]
-    """Those of an item."""
+    frame_mask: Float[Tensor, "batch frames 1"]
+    """1 for the frames of an item, 0 beyond its end."""
+    sample_mask: Bool[Tensor, "batch time"]
+    """Whether a sample is one of the item's."""
 
     @classmethod
-    def of(cls, frames: Sequence[int], mel: Mel, config: MelConfig) -> "Ends":
+    def of(cls, frames: Sequence[int], mel: Mel, config: MelConfig) -> "ItemEnds":
         """Of items of so many frames in the batch of `mel`, whose device and precision they get."""
         n_frames, hop = mel.shape[2], config.hop_length
         left, right = edges(config)

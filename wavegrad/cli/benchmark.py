@@ -67,8 +67,8 @@ def synthesis(
         itertools.product(
             _numbers("steps", steps),
             _numbers("batch", batch),
-            _numbers("seconds", seconds),
-            _numbers("griffin-lim", griffin_lim),
+            _numbers("seconds", seconds, whole=False),
+            _numbers("griffin-lim", griffin_lim, zero=True),
         )
     )
     set_threads(threads)
@@ -161,14 +161,14 @@ def _write(out: Path, machine: dict[str, object], rows: list[Row]) -> None:
         os.replace(temporary, path)
 
 
-def _numbers(option: str, text: str) -> list[float]:
-    may_be_zero, may_be_broken = option == "griffin-lim", option == "seconds"
+def _numbers(option: str, text: str, *, whole: bool = True, zero: bool = False) -> list[float]:
+    """Numbers above zero, or from zero on."""
     try:
         numbers = [float(number) for number in text.split(",")]
     except ValueError:
         numbers = [math.nan]
     for n in numbers:
-        if not (math.isfinite(n) and (n > 0 or (n == 0 and may_be_zero)) and (n == int(n) or may_be_broken)):
-            kind, bound = "numbers" if may_be_broken else "whole numbers", "from 0 on" if may_be_zero else "above 0"
+        if not math.isfinite(n) or n < 0 or (n == 0 and not zero) or (whole and not n.is_integer()):
+            kind, bound = "whole numbers" if whole else "numbers", "from 0 on" if zero else "above 0"
             raise ConfigError(f"--{option} is {text!r}; {kind} {bound} with commas between them are expected")
     return numbers

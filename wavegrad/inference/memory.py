@@ -57,8 +57,8 @@ def keep_freed_memory() -> None:
     """Let the C library of Linux keep for the next tensor what it would give back to the system after each.
 
     Above 32 MiB it asks the system for every tensor anew, and each of its pages is then cleared and mapped when first
-    touched: that costs time, and saves memory. It holds for the whole process and cannot be taken back, so only the
-    commands do it. On other systems nothing happens.
+    touched: that costs time, and saves memory. It holds for the whole process and cannot be taken back, so that is
+    for a program to say: the commands do, a server may. On other systems nothing happens.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:

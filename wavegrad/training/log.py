@@ -22,8 +22,7 @@ class RunLog:
 
     def __init__(self, folder: Path, start: int, total: int):
         self._path = folder / "log.jsonl"
-        self._drop_after(start)
-        self._spent = self._seconds_so_far()
+        self._spent = self._drop_after(start)
         self._file = self._path.open("a", encoding="utf-8")
         self._board = _summary_writer(folder / "tensorboard", start)
         self._bar = tqdm(
@@ -81,17 +80,14 @@ class RunLog:
         self._board.add_audio(f"audio/{name}", waveform.clamp(-1, 1)[None], step, sample_rate)
         self._board.add_image(f"spectrogram/{name}", spectrogram_picture(waveform), step)
 
-    def _drop_after(self, start: int) -> None:
-        """Forget what an interrupted run logged after the checkpoint from which it goes on."""
-        if self._path.exists():
-            lines = self._path.read_text(encoding="utf-8").splitlines(keepends=True)
-            temporary = self._path.with_suffix(".part")
-            temporary.write_text("".join(x for x in lines if _step_of(x) <= start), encoding="utf-8")
-            os.replace(temporary, self._path)
-
-    def _seconds_so_far(self) -> float:
-        """Those of the last record that is there."""
-        lines = self._path.read_text(encoding="utf-8").splitlines() if self._path.exists() else []
+    def _drop_after(self, start: int) -> float:
+        """Forget what an interrupted run logged after the checkpoint from which it goes on; the seconds up to there."""
+        if not self._path.exists():
+            return 0.0
+        lines = [x for x in self._path.read_text(encoding="utf-8").splitlines(keepends=True) if _step_of(x) <= start]
+        temporary = self._path.with_suffix(".part")
+        temporary.write_text("".join(lines), encoding="utf-8")
+        os.replace(temporary, self._path)
         return float(json.loads(lines[-1]).get("seconds", 0)) if lines else 0.0
 
 
