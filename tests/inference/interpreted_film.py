@@ -64,7 +64,7 @@ def compare_rows() -> None:
         )
     for dtype in (torch.float32, torch.bfloat16, torch.float16):
         check_rows(rows, torch.device("cpu"), dtype)
-        assert seen_to_work(torch.device("cpu"), dtype) == FusedKernels.load()
+        assert seen_to_work(torch.device("cpu"), dtype, FusedKernels.load) == FusedKernels.load(dtype)
     x, h, low = (torch.randn(2, n, c, generator=generator) for n, c in ((21, 4), (21, 6), (7, 6)))
     ends = Ends.at_rate(torch.tensor([7, 3]), 7, 3, torch.float32)
     for dilation in (1, 4):

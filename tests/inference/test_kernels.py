@@ -25,7 +25,7 @@ def by_hand(modulation: Modulate = rounded_once) -> FusedKernels:
 @pytest.mark.parametrize("dtype", FLOATS)
 def test_right_kernels_are_used(dtype: torch.dtype) -> None:
     right = by_hand()
-    assert seen_to_work(CPU, dtype, lambda: right) is right
+    assert seen_to_work(CPU, dtype, lambda dtype: right) is right
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
@@ -33,17 +33,17 @@ def test_right_kernels_are_used(dtype: torch.dtype) -> None:
 def test_one_wrong_kernel_is_reported_and_none_is_used(wrong: FusedKernels, dtype: torch.dtype) -> None:
     said = "the fused kernels cannot be used, PyTorch's are instead: it is off by up to"
     with pytest.warns(KernelWarning, match=said):
-        assert seen_to_work(CPU, dtype, lambda: wrong) is None
+        assert seen_to_work(CPU, dtype, lambda dtype: wrong) is None
 
 
 def test_a_precision_that_the_kernels_do_not_have() -> None:
-    assert seen_to_work(CPU, torch.float64, by_hand) is None
+    assert seen_to_work(CPU, torch.float64, FusedKernels.load) is None
 
 
 def test_without_triton_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "triton", None)
     monkeypatch.delitem(sys.modules, "wavegrad.inference.triton_kernels", raising=False)
-    assert seen_to_work(CPU, torch.float32) is None
+    assert seen_to_work(CPU, torch.float32, FusedKernels.load) is None
     assert choose_kernels(torch.device("cuda"), torch.float32) == Kernels(modulated, None)
 
 
@@ -61,15 +61,15 @@ def test_a_kernel_that_fails_is_reported_and_not_used(error: Exception, said: st
     def fails(*arguments: object) -> Tensor:
         raise error
 
-    load: Callable[..., FusedKernels] = (lambda: by_hand(fails)) if when == "running" else fails
+    load: Callable[..., FusedKernels] = (lambda dtype: by_hand(fails)) if when == "running" else fails
     with pytest.warns(KernelWarning, match=said):
         assert seen_to_work(CPU, torch.float32, load) is None
 
 
-def test_a_cpu_is_never_asked(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wavegrad.inference.kernels.seen_to_work", None)
-    engine = Engine.prepare(make())
-    assert engine.network.ublocks[0][0].modulate is modulated
+def test_a_cpu_is_never_asked_for_those_of_triton(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wavegrad.inference.kernels.FusedKernels.load", None)
+    engine = Engine.prepare(make().float())
+    assert not isinstance(engine.network.ublocks[0][0].modulate, FusedModulation)
     assert engine.graphs is None
 
 

@@ -92,7 +92,7 @@ def test_a_walk_looks_at_values_once(gpu: torch.device) -> None:
 def test_what_an_engine_is_prepared_with(gpu: torch.device, fused: bool, n_graphs: int) -> None:
     chosen = []
 
-    def choose(device: torch.device, dtype: torch.dtype) -> FusedKernels:
+    def choose(device: torch.device, dtype: torch.dtype, load: object) -> FusedKernels:
         chosen.append((device, dtype))
         return FusedKernels(print, FusedRows(None, None, (32, 128), 8))
 

@@ -8,9 +8,8 @@ from torch import Tensor, nn
 
 from wavegrad.inference.ends import Ends
 from wavegrad.inference.film import Film, Modulate, modulated
-from wavegrad.inference.layers import Linear, activated, bias_of, convolution_of, linear_of
-from wavegrad.inference.quantized import QuantizedLinear
-from wavegrad.inference.rows import Fusion, Rows, RowsConvolution, RowsOut
+from wavegrad.inference.layers import activated, bias_of, convolution_of, linear_of
+from wavegrad.inference.rows import Fusion, Pointwise, Rows, RowsConvolution, RowsOut
 from wavegrad.inference.upsampled_conv import UpsampledConvolution
 from wavegrad.network.conv import Conv, Resampling, downsample, upsample
 from wavegrad.network.dblock import DBlock, Downsampling
@@ -34,7 +33,7 @@ class PreparedUBlock:
     Both depend on the input alone, not on FiLM: `start` is what the first UBlock does once for each utterance.
     """
 
-    residual: Linear | QuantizedLinear
+    residual: Pointwise
     first: UpsampledConvolution | RowsConvolution
     convs: tuple[RowsConvolution, RowsConvolution, RowsConvolution]
     factor: int
@@ -50,7 +49,7 @@ class PreparedUBlock:
         first, *others = _convs(block.convs)
         conv_2, conv_3, conv_4 = (convolution_of(conv, dtype, fusion) for conv in others)
         return cls(
-            _pointwise(block.residual, dtype),
+            _pointwise(block.residual, dtype, fusion),
             UpsampledConvolution.prepare(first, block.factor, block.mode, dtype, fusion)
             if block.factor > 1
             else convolution_of(first, dtype, fusion),
@@ -84,7 +83,7 @@ class PreparedUBlock:
 class PreparedDBlock:
     """A DBlock whose residual convolution comes after the downsampling: the two commute."""
 
-    residual: Linear | QuantizedLinear
+    residual: Pointwise
     convs: tuple[RowsConvolution, ...]
     factor: int
     mode: Downsampling
@@ -94,7 +93,7 @@ class PreparedDBlock:
     def prepare(cls, block: DBlock, dtype: torch.dtype, fusion: Fusion | None = None) -> "PreparedDBlock":
         """From a block of the network; `fusion` as in `convolution_of`."""
         convs = tuple(convolution_of(conv, dtype, fusion) for conv in _convs(block.convs))
-        return cls(_pointwise(block.residual, dtype), convs, block.factor, block.mode, block.slope)
+        return cls(_pointwise(block.residual, dtype, fusion), convs, block.factor, block.mode, block.slope)
 
     def __call__(self, x: Rows, ends_out: Ends) -> RowsOut:
         """`batch time n_in` -> `batch time/factor n_out`; zero beyond the ends if `x` is."""
@@ -115,8 +114,8 @@ class PreparedDBlock:
         return downsample(x.transpose(1, 2), self.factor, self.mode).transpose(1, 2).contiguous()
 
 
-def _pointwise(conv: Conv, dtype: torch.dtype) -> Linear | QuantizedLinear:
-    return linear_of(conv.weight.detach()[:, :, 0], bias_of(conv), dtype)
+def _pointwise(conv: Conv, dtype: torch.dtype, fusion: Fusion | None) -> Pointwise:
+    return linear_of(conv.weight.detach()[:, :, 0], bias_of(conv), dtype, fusion)
 
 
 def _convs(modules: nn.ModuleList) -> list[Conv]:

@@ -51,7 +51,7 @@ class PreparedFiLM:
         """From a layer of the network; `fusion` as in `convolution_of`."""
         output = film.output
         assert output.bias is not None
-        taps = output.weight.detach().permute(2, 0, 1).clone()
+        taps = output.weight.detach().permute(2, 0, 1).clone(memory_format=torch.contiguous_format)
         return cls(
             convolution_of(film.input, dtype, fusion),
             convolution_of(output, dtype, fusion),

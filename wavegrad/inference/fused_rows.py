@@ -4,6 +4,7 @@ PyTorch adds the bias of a convolution after it, in a pass of its own over the r
 more each, and the repeated values of `UpsampledConvolution` some eight. Here each of these is one pass.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,8 +100,8 @@ def check_rows(fused: FusedRows, device: torch.device, dtype: torch.dtype) -> No
         RuntimeError: a value is farther off than two roundings.
     """
     generator = torch.Generator().manual_seed(0)
-    sizes = ((3, 42, 144), (144,), (3, 14, 144), (3, 14, 3, 144))
-    y, bias, low, taps = (torch.randn(*size, generator=generator).to(device, dtype) for size in sizes)
+    sizes = ((3, 42, 144), (144,), (3, 14, 144))
+    y, bias, low = (torch.randn(*size, generator=generator).to(device, dtype) for size in sizes)
     mask = (torch.arange(42)[:, None] < torch.tensor([42, 5, 20])[:, None, None]).to(device, dtype)
     repeated = low.repeat_interleave(3, 1)
     for slope, added, ends in (
@@ -112,8 +113,14 @@ def check_rows(fused: FusedRows, device: torch.device, dtype: torch.dtype) -> No
         exact = torch.nn.functional.leaky_relu(y.double() + bias.double(), slope)
         exact = exact if added is None else exact + repeated.double()
         _check_close(fused.finish_(y.clone(), bias, slope, ends, added), exact if ends.mask is None else exact * mask)
-    for factor, dilation in ((3, 1), (2, 4)):
-        _check_close(fused.phases(taps, factor, dilation), sum_phases(taps.double(), factor, dilation))
+    check_phases(fused.phases, device, dtype)
+
+
+def check_phases(phases: Callable[[Taps, int, int], RowsOut], device: torch.device, dtype: torch.dtype) -> None:
+    """Compare with `sum_phases` in float64; raises as `check_rows`."""
+    taps = torch.randn(3, 14, 3, 144, generator=torch.Generator().manual_seed(0)).to(device, dtype)
+    for factor, dilation in ((3, 1), (2, 4), (5, 2)):
+        _check_close(phases(taps, factor, dilation), sum_phases(taps.double(), factor, dilation))
 
 
 def _check_close(found: Tensor, exact: Tensor) -> None:

@@ -2,14 +2,17 @@
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeVar, runtime_checkable
 
 import torch
 
 from wavegrad.inference.film import Modulate, modulated
 from wavegrad.inference.fused_film import FusedModulation, check_modulation
 from wavegrad.inference.fused_rows import FusedRows, check_rows
-from wavegrad.inference.onednn import onednn_convolution
+from wavegrad.inference.layers import float_of
+from wavegrad.inference.native import NativeKernels
+from wavegrad.inference.onednn import onednn_convolution, onednn_linear
 from wavegrad.inference.rows import Fusion
 
 FUSIBLE = (torch.float32, torch.bfloat16, torch.float16)
@@ -36,8 +39,10 @@ class FusedKernels:
     rows: FusedRows
 
     @classmethod
-    def load(cls) -> "FusedKernels":
-        """ImportError where there is no Triton."""
+    def load(cls, dtype: torch.dtype) -> "FusedKernels":
+        """ImportError where there is no Triton, and for a precision that they do not have."""
+        if dtype not in FUSIBLE:
+            raise ImportError(f"there are no kernels for {dtype}")
         return cls(FusedModulation.load(), FusedRows.load())
 
     def check(self, device: torch.device, dtype: torch.dtype) -> None:
@@ -46,32 +51,41 @@ class FusedKernels:
         check_rows(self.rows, device, dtype)
 
 
+@runtime_checkable
+class Checked(Protocol):
+    """Kernels that can be seen to work."""
+
+    def check(self, device: torch.device, dtype: torch.dtype) -> None:
+        """Raise where one gives another result than PyTorch."""
+
+
+Found = TypeVar("Found", bound=Checked)
+
+
 def choose_kernels(device: torch.device, dtype: torch.dtype) -> Kernels:
-    """On a GPU those of Triton where they were seen to work, on a CPU `OneDnnConvolution`.
+    """On a GPU those of Triton, on a CPU `NativeKernels`, each where they were seen to work; and there oneDNN's layers.
 
     Warns:
-        KernelWarning: Triton is there, and a kernel does not work (it needs a C compiler, for one).
+        KernelWarning: a kernel does not work (those of Triton need a C compiler, for one), or cannot be compiled.
     """
-    if device.type != "cuda":
-        return Kernels(fusion=Fusion(onednn_convolution))
-    fused = seen_to_work(device, dtype)
-    return Kernels() if fused is None else Kernels(fused.modulation, fused.rows.fusion)
+    if device.type == "cuda":
+        fused = seen_to_work(device, dtype, FusedKernels.load)
+        return Kernels() if fused is None else Kernels(fused.modulation, fused.rows.fusion)
+    native = seen_to_work(device, float_of(dtype), NativeKernels.load)
+    layers = Fusion(onednn_convolution, pointwise=onednn_linear)
+    return Kernels(fusion=layers) if native is None else Kernels(native.modulate, replace(layers, phases=native.phases))
 
 
-def seen_to_work(
-    device: torch.device, dtype: torch.dtype, load: Callable[[], FusedKernels] = FusedKernels.load
-) -> FusedKernels | None:
-    """The kernels, if their check does not raise on this device and in this precision; else None, with a KernelWarning
-    where there is Triton."""
-    if dtype not in FUSIBLE:
-        return None
+def seen_to_work(device: torch.device, dtype: torch.dtype, load: Callable[[torch.dtype], Found]) -> Found | None:
+    """What `load` gives, if its check does not raise on this device and in this precision; else None, with a
+    KernelWarning unless `load` raises ImportError: there is nothing to be had."""
     try:
-        fused = load()
-        fused.check(device, dtype)
+        kernels = load(dtype)
+        kernels.check(device, dtype)
     except ImportError:
         return None
     except Exception as error:  # whatever it is, there is another way
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         warnings.warn(f"the fused kernels cannot be used, PyTorch's are instead: {reason}", KernelWarning, 3)
         return None
-    return fused
+    return kernels

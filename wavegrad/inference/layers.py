@@ -9,7 +9,7 @@ from torch import Tensor
 
 from wavegrad.inference.ends import Ends
 from wavegrad.inference.quantized import QuantizedConvolution, QuantizedLinear, is_wide
-from wavegrad.inference.rows import Fusion, Rows, RowsConvolution, RowsOut, picture, rows_of
+from wavegrad.inference.rows import Fusion, Pointwise, Rows, RowsConvolution, RowsOut, picture, rows_of
 from wavegrad.network.conv import Conv
 
 
@@ -67,11 +67,13 @@ class Convolution(RowsConvolution):
         return rows_of(y)
 
 
-def linear_of(weight: Tensor, bias: Tensor, dtype: torch.dtype) -> Linear | QuantizedLinear:
+def linear_of(weight: Tensor, bias: Tensor, dtype: torch.dtype, fusion: Fusion | None = None) -> Pointwise:
     """A matrix product in `dtype`; torch.int8 is for wide ones, the others stay in float32."""
     if dtype == torch.int8 and is_wide(weight):
         return QuantizedLinear.prepare(weight, bias)
-    return Linear.prepare(weight, bias, float_of(dtype))
+    make = None if fusion is None else fusion.pointwise
+    fused = None if make is None else make(weight, bias, float_of(dtype))
+    return fused or Linear.prepare(weight, bias, float_of(dtype))
 
 
 def convolution_of(conv: Conv, dtype: torch.dtype, fusion: Fusion | None = None) -> RowsConvolution:

@@ -1,7 +1,7 @@
-"""Convolutions that oneDNN runs with all that it can do in one pass, for x86 processors.
+"""Convolutions and matrix products that oneDNN runs with all that it can do in one pass, for x86 processors.
 
-Its weights are brought into its own layout once, where `torch.nn.functional.conv2d` does so at every call; and the
-LeakyReLU or the sum that follows is done to a result while it is in registers. The operators are those that
+Their weights are brought into its own layout once, where PyTorch's functions do so at every call; and the LeakyReLU or
+the sum that follows a convolution is done to a result while it is in registers. The operators are those that
 torch.compile makes of frozen models; PyTorch's documentation does not have them.
 """
 
@@ -55,6 +55,10 @@ class OneDnnConvolution(RowsConvolution):
         )
         return ends.clear_(h)
 
+    def with_repeated(self, x: Rows, residual: Float[Tensor, "batch time_low channels_out"]) -> RowsOut:
+        repeated = residual[:, :, None].expand(-1, -1, x.shape[1] // residual.shape[1], -1)
+        return self.add_to_(repeated.clone(memory_format=torch.contiguous_format).flatten(1, 2), x, Ends())
+
     def _run(self, x: Rows, bias: Tensor, what_follows: str, scalars: list[float]) -> RowsOut:
         geometry = _image(self.padding, self.stride, self.dilation)
         y = torch.ops.mkldnn._convolution_pointwise(
@@ -63,9 +67,34 @@ class OneDnnConvolution(RowsConvolution):
         return rows_of(y)
 
 
+@dataclass(frozen=True)
+class OneDnnLinear:
+    """`Linear`, to rounding; oneDNN's matrix product, not its convolution (see there)."""
+
+    weight: Tensor
+    """In a layout that only oneDNN knows."""
+    bias: Float[Tensor, " n_out"]
+
+    @classmethod
+    def prepare(
+        cls, weight: Float[Tensor, "n_out n_in"], bias: Float[Tensor, " n_out"], dtype: torch.dtype
+    ) -> "OneDnnLinear":
+        """The weights are copied."""
+        packed = torch.ops.mkldnn._reorder_linear_weight(weight.detach().to(dtype, copy=True), TYPICAL_LENGTH)
+        return cls(packed, bias.detach().to(dtype, copy=True))
+
+    def __call__(self, x: Rows) -> RowsOut:
+        return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "none", [], "")
+
+
 def onednn_convolution(conv: Conv, dtype: torch.dtype) -> OneDnnConvolution | None:
     """Of a layer of the network, where it can be used."""
     return OneDnnConvolution.prepare(conv, dtype) if is_for_onednn(conv.weight, dtype) else None
+
+
+def onednn_linear(weight: Tensor, bias: Tensor, dtype: torch.dtype) -> OneDnnLinear | None:
+    """A matrix product, where it can be used."""
+    return OneDnnLinear.prepare(weight, bias, dtype) if is_for_onednn(weight, dtype) else None
 
 
 def is_for_onednn(weight: Tensor, dtype: torch.dtype) -> bool:

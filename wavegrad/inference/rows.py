@@ -49,6 +49,10 @@ class RowsConvolution(ABC):
         return h
 
 
+Pointwise = Callable[[Rows], RowsOut]
+"""A convolution of kernel 1: the matrix product of every position."""
+
+
 @dataclass(frozen=True)
 class Fusion:
     """What a device does in one pass where others take several."""
@@ -57,6 +61,8 @@ class Fusion:
     """A convolution with what follows it, in a precision; None where there is none."""
     phases: Callable[[Taps, int, int], RowsOut] | None = None
     """In place of `upsampled_conv.sum_phases`."""
+    pointwise: Callable[[Tensor, Tensor, torch.dtype], Pointwise | None] | None = None
+    """From weight `n_out n_in` and bias, as `convolution`."""
 
 
 def picture(x: Tensor) -> Tensor:

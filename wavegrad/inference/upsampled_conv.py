@@ -13,9 +13,8 @@ import torch
 import torch.nn.functional as F
 
 from wavegrad.inference.ends import Ends
-from wavegrad.inference.layers import Linear, bias_of, linear_of
-from wavegrad.inference.quantized import QuantizedLinear
-from wavegrad.inference.rows import Fusion, Rows, RowsOut, Taps
+from wavegrad.inference.layers import bias_of, linear_of
+from wavegrad.inference.rows import Fusion, Pointwise, Rows, RowsOut, Taps
 from wavegrad.network.conv import Conv, Resampling, upsample
 
 
@@ -44,7 +43,7 @@ def phase_groups(factor: int, dilation: int) -> list[PhaseGroup]:
 class UpsampledConvolution:
     """conv(upsample(x)) for a convolution of three taps."""
 
-    taps: Linear | QuantizedLinear
+    taps: Pointwise
     """Below each other; the bias comes with the middle one, the only one that never reaches beyond an end."""
     factor: int
     dilation: int
@@ -60,7 +59,7 @@ class UpsampledConvolution:
         weight = conv.weight.detach().permute(2, 0, 1).flatten(0, 1).contiguous()
         bias = torch.cat([torch.zeros_like(bias_of(conv)), bias_of(conv), torch.zeros_like(bias_of(conv))])
         phases = sum_phases if fusion is None or fusion.phases is None else fusion.phases
-        return cls(linear_of(weight, bias, dtype), factor, conv.dilation[0], mode, phases)
+        return cls(linear_of(weight, bias, dtype, fusion), factor, conv.dilation[0], mode, phases)
 
     def __call__(self, x: Rows, ends: Ends, ends_out: Ends) -> RowsOut:
         """`batch time n_in` -> `batch time*factor n_out`; `x` is zero beyond the ends."""

@@ -1,0 +1,147 @@
+"""What FiLM does to a feature, and the repeated values of `UpsampledConvolution`, in one pass each on a CPU.
+
+PyTorch takes some three passes for the first and eight for the second, and in bfloat16 most of their time is spent on
+conversion. The kernels are `native_kernels.c`, compiled for this processor by the C compiler of the system when an
+engine first needs them; compiled once, they are kept in the user's cache. Without a compiler PyTorch does the work.
+"""
+
+import ctypes
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import torch
+
+from wavegrad.inference.ends import Ends
+from wavegrad.inference.film import Film
+from wavegrad.inference.fused_film import check_modulation
+from wavegrad.inference.fused_rows import check_phases
+from wavegrad.inference.rows import Rows, RowsOut, Taps
+
+SOURCE = Path(__file__).with_name("native_kernels.c")
+DEFINED = {torch.float32: "FLOAT", torch.bfloat16: "BFLOAT16"}
+"""What the source is told for a precision."""
+FLAGS = ("-O3", "-march=native", "-fopenmp", "-fPIC", "-shared", "-Wl,--as-needed")
+COMPILERS = ("cc", "gcc", "clang")
+"""Tried in turn, if the environment's CC does not name one."""
+SECONDS = 60
+"""That a compiler may take; it takes a fraction of one."""
+FEW_VALUES = 16_384
+"""So many are not worth a second thread."""
+
+_POINTER, _SIZE = ctypes.c_void_p, ctypes.c_int64
+_MODULATE = (_POINTER, _POINTER, _POINTER, _POINTER, _SIZE, _SIZE, ctypes.c_float, ctypes.c_int)
+_ADD_TAPS = (_POINTER, _POINTER, _SIZE, _SIZE, _SIZE, _SIZE, _SIZE, ctypes.c_int)
+
+
+@dataclass(frozen=True)
+class NativeKernels:
+    """`modulated` and `sum_phases` for tensors of one precision on a CPU; without gradients.
+
+    Each rounds once, at the end, where PyTorch's passes round after each. They run on as many threads of PyTorch's own
+    OpenMP as PyTorch would.
+    """
+
+    library: ctypes.CDLL
+    dtype: torch.dtype
+
+    @classmethod
+    def load(cls, dtype: torch.dtype) -> "NativeKernels":
+        """Compiled before, or now.
+
+        Raises:
+            ImportError: this is not Linux, there is no compiler, or there are no kernels for `dtype`.
+            RuntimeError: the compiler fails.
+        """
+        return cls(_library(dtype), dtype)
+
+    def modulate(self, x: Rows, film: Film, slope: float, ends: Ends) -> Rows:
+        """LeakyReLU(gamma x + xi), zero beyond the ends."""
+        n_batch, n_time, n_channels = x.shape
+        x, film, out = x.contiguous(), film.contiguous(), torch.empty_like(x, memory_format=torch.contiguous_format)
+        mask = None if ends.mask is None else ends.mask.contiguous()
+        pointers = x.data_ptr(), film.data_ptr(), None if mask is None else mask.data_ptr(), out.data_ptr()
+        self.library.modulate(*pointers, n_batch * n_time, n_channels, slope, _n_threads(out.numel()))
+        return out
+
+    def phases(self, taps: Taps, factor: int, dilation: int) -> RowsOut:
+        """`sum_phases`."""
+        n_batch, n_time, _, n_channels = taps.shape
+        taps, out = taps.contiguous(), taps.new_empty(n_batch, n_time * factor, n_channels)
+        sizes = n_batch, n_time, n_channels, factor, dilation
+        self.library.add_taps(taps.data_ptr(), out.data_ptr(), *sizes, _n_threads(out.numel()))
+        return out
+
+    def check(self, device: torch.device, dtype: torch.dtype) -> None:
+        """Raise RuntimeError where one gives another result than PyTorch."""
+        check_modulation(self.modulate, device, dtype)
+        check_phases(self.phases, device, dtype)
+
+
+def _n_threads(n_values: int) -> int:
+    return 1 if n_values <= FEW_VALUES else torch.get_num_threads()
+
+
+@cache
+def _library(dtype: torch.dtype) -> ctypes.CDLL:
+    if dtype not in DEFINED:
+        raise ImportError(f"there are no kernels for {dtype}")
+    command = _command(dtype)
+    name = hashlib.blake2b(repr((command, SOURCE.read_text(), _processor())).encode(), digest_size=16).hexdigest()
+    kept = _cache_folder() / f"{name}.so"
+    try:
+        if not kept.exists():
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            _compile(command, kept)
+        library = ctypes.CDLL(str(kept))
+    except OSError:  # a cache that cannot be written, or whose files cannot be loaded
+        with tempfile.TemporaryDirectory() as folder:
+            _compile(command, Path(folder) / kept.name)
+            library = ctypes.CDLL(str(Path(folder) / kept.name))
+    library.modulate.argtypes, library.modulate.restype = _MODULATE, None
+    library.add_taps.argtypes, library.add_taps.restype = _ADD_TAPS, None
+    return library
+
+
+def _command(dtype: torch.dtype) -> list[str]:
+    """All but the name of the result."""
+    compiler = os.environ.get("CC") or next(filter(shutil.which, COMPILERS), None)
+    if sys.platform != "linux" or compiler is None:
+        raise ImportError("there is no C compiler")
+    return [*compiler.split(), *FLAGS, f"-D{DEFINED[dtype]}", str(SOURCE), _openmp()]
+
+
+def _openmp() -> str:
+    """The OpenMP that PyTorch has loaded: with another one there would be two sets of threads, in each other's way."""
+    loaded = {line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines()}
+    names = ("libgomp", "libiomp5", "libomp")
+    found = sorted(path for path in loaded if Path(path).name.startswith(names))
+    if len(found) != 1:
+        raise ImportError(f"PyTorch's OpenMP is not to be told from {found}")
+    return found[0]
+
+
+def _processor() -> str:
+    """What -march=native means here."""
+    return repr(sorted(torch.cpu.get_capabilities().items()))
+
+
+def _cache_folder() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wavegrad"
+
+
+def _compile(command: list[str], result: Path) -> None:
+    """Write `result`, whole or not at all: other processes may do the same."""
+    with tempfile.TemporaryDirectory(dir=result.parent) as folder:
+        new = Path(folder) / result.name
+        try:
+            subprocess.run([*command, "-o", str(new)], check=True, capture_output=True, text=True, timeout=SECONDS)
+        except subprocess.CalledProcessError as error:
+            raise RuntimeError(f"{command[0]}: {error.stderr.strip() or error}") from error
+        new.replace(result)
