@@ -79,6 +79,14 @@ def test_modulation(shape: tuple[int, int, int], dtype: torch.dtype, n_threads: 
             assert ((found.float() - exact).abs() <= 0.5001 * neighbours).all()
 
 
+def test_halfway_between_two_neighbours_is_the_even_one() -> None:
+    x = torch.tensor([1 / 256, 3 / 256, -5 / 256, 1 / 512]).bfloat16().repeat(16)[None, None]
+    film = torch.ones(1, 1, 128, dtype=torch.bfloat16)
+    found = NativeKernels.load(torch.bfloat16).modulate(x, film, 1.0, Ends())
+    assert torch.equal(found, (x.float() + 1).bfloat16())
+    assert found[0, 0, :4].tolist() == [1.0, 1 + 2 / 128, 1 - 5 / 256, 1.0]
+
+
 @pytest.mark.parametrize("dtype", list(DEFINED))
 @pytest.mark.parametrize(("factor", "dilation"), list(itertools.product((2, 3, 5, 7), (1, 2, 8))))
 def test_repeated_values(factor: int, dilation: int, dtype: torch.dtype, n_threads: int) -> None:

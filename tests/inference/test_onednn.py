@@ -11,7 +11,14 @@ from wavegrad.inference.ends import Ends
 from wavegrad.inference.engine import Engine, EngineOptions
 from wavegrad.inference.film import PreparedFiLM
 from wavegrad.inference.layers import Convolution, convolution_of
-from wavegrad.inference.onednn import OneDnnConvolution, is_for_onednn, onednn_convolution
+from wavegrad.inference.onednn import (
+    PRECISIONS,
+    OneDnnConvolution,
+    OneDnnLinear,
+    is_for_onednn,
+    onednn_convolution,
+    onednn_linear,
+)
 from wavegrad.inference.rows import Fusion
 from wavegrad.network import WaveGrad
 from wavegrad.network.conv import Conv
@@ -21,7 +28,7 @@ from wavegrad.network.ublock import UBlock
 
 GEOMETRIES = [(3, 1, 1), (3, 8, 1), (5, 1, 1), (4, 1, 2), (7, 1, 5)]
 """Kernel, dilation, stride."""
-FUSION = Fusion(onednn_convolution)
+FUSION = Fusion(onednn_convolution, pointwise=onednn_linear)
 onednn = pytest.mark.skipif(not is_for_onednn(torch.zeros(1), torch.float32), reason="no oneDNN for this processor")
 
 
@@ -63,6 +70,23 @@ def test_bfloat16(n_time):
 
 
 @onednn
+@pytest.mark.parametrize("n_time", [*range(1, 13), 4097])
+@pytest.mark.parametrize(("n_in", "n_out"), [(3, 4), (16, 48), (128, 384)])
+def test_a_matrix_product(n_time: int, n_in: int, n_out: int) -> None:
+    """In float32 and bfloat16, for several items, at every short length and at one that is longer than the typical."""
+    weight, bias = randn(n_out, n_in, dtype=torch.float32), randn(n_out, dtype=torch.float32)
+    x = randn(2, n_time, n_in, dtype=torch.float32)
+    expected = x @ weight.T + bias
+    layers = [OneDnnLinear.prepare(weight, bias, dtype) for dtype in PRECISIONS]
+    single, half = (layer(x.to(dtype)) for layer, dtype in zip(layers, PRECISIONS, strict=True))
+    torch.testing.assert_close(single, expected, rtol=1e-5, atol=1e-5)
+    assert half.dtype == torch.bfloat16
+    assert (half - expected).norm() / expected.norm() < 0.02
+    weight.zero_(), bias.zero_()
+    assert torch.equal(layers[0](x), single), "the weights are copied"
+
+
+@onednn
 @pytest.mark.parametrize("factor", [1, 2, 3])
 def test_blocks(factor):
     """DBlock, UBlock and FiLM with such layers, against the network's."""
@@ -76,6 +100,8 @@ def test_blocks(factor):
     )
     for layer in (*down.convs, *up.convs, prepared.input, prepared.output):
         assert isinstance(layer, OneDnnConvolution)
+    for layer in (down.residual, up.residual):
+        assert isinstance(layer, OneDnnLinear)
     for n_time in LENGTHS:
         x = randn(2, 4, n_time * factor, dtype=torch.float32)
         assert_same(down(x.mT.contiguous(), Ends()), dblock(x))

@@ -80,7 +80,7 @@ class OneDnnLinear:
         cls, weight: Float[Tensor, "n_out n_in"], bias: Float[Tensor, " n_out"], dtype: torch.dtype
     ) -> "OneDnnLinear":
         """The weights are copied."""
-        packed = torch.ops.mkldnn._reorder_linear_weight(weight.detach().to(dtype, copy=True), TYPICAL_LENGTH)
+        packed = torch.ops.mkldnn._reorder_linear_weight(weight.detach().to(dtype), TYPICAL_LENGTH)
         return cls(packed, bias.detach().to(dtype, copy=True))
 
     def __call__(self, x: Rows) -> RowsOut:
