@@ -25,7 +25,12 @@ class Conv(nn.Conv1d):
         same = dilation * (kernel - 1) // 2
         super().__init__(n_in, n_out, kernel, stride, same if padding is None else padding, dilation)
 
-    def forward(self, x: Feature) -> FeatureOut:
+    def forward(self, x: Feature, slope: float | None = None) -> FeatureOut:
+        """With a `slope`, the LeakyReLU of the result: in place, since no gradient needs what a convolution gave.
+
+        Not behind the squeeze: autograd copies the gradient of what is changed in place in a view, three times and into
+        another layout.
+        """
         y = F.conv2d(
             x.unsqueeze(2),
             self.weight.unsqueeze(2),
@@ -34,7 +39,7 @@ class Conv(nn.Conv1d):
             padding=(0, int(self.padding[0])),
             dilation=(1, self.dilation[0]),
         )
-        return y.squeeze(2)
+        return (y if slope is None else F.leaky_relu_(y, slope)).squeeze(2)
 
 
 def channels_last(x: Feature) -> Feature:

@@ -43,11 +43,11 @@ class DBlock(nn.Module):
         else:
             residual = downsample(self.residual(x), self.factor, self.mode)
             x = downsample(x, self.factor, self.mode)
-        conv_1, *convs = self.convs
-        x = conv_1(F.leaky_relu(x, self.slope))
+        *convs, last = self.convs
+        x = F.leaky_relu(x, self.slope)
         for conv in convs:
-            x = conv(F.leaky_relu_(x, self.slope))  # in place: no gradient needs what a convolution gave
-        return x + residual
+            x = conv(x, self.slope)
+        return last(x) + residual
 
 
 def mean_of(x: Feature, factor: int) -> FeatureOut:

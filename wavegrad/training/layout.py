@@ -5,9 +5,11 @@ import types
 from collections.abc import Iterator
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from wavegrad.network.conv import Conv
+from wavegrad.shapes import Feature, FeatureOut
 
 
 def run_channels_first(network: nn.Module) -> None:
@@ -17,7 +19,12 @@ def run_channels_first(network: nn.Module) -> None:
     """
     for module in network.modules():
         if isinstance(module, Conv):
-            module.forward = types.MethodType(nn.Conv1d.forward, module)  # type: ignore[method-assign]
+            module.forward = types.MethodType(_forward, module)  # type: ignore[method-assign]
+
+
+def _forward(conv: Conv, x: Feature, slope: float | None = None) -> FeatureOut:
+    y = nn.Conv1d.forward(conv, x)
+    return y if slope is None else F.leaky_relu_(y, slope)
 
 
 @contextlib.contextmanager
