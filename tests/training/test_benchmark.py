@@ -4,12 +4,13 @@ import json
 import sys
 
 import pytest
+import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from tests.training.conftest import ROOT, change
 from wavegrad.cli.main import main
 from wavegrad.inference.speed import MATRIX_SIZE
-from wavegrad.training.benchmark import SWITCHES, gflop_of_step, made_clips, variants
+from wavegrad.training.benchmark import SWITCHES, default_switches, gflop_of_step, made_clips, variants
 from wavegrad.training.recipe import load_recipe
 from wavegrad.training.trainer import Trainer
 
@@ -59,6 +60,28 @@ def test_variants_switch_one_option_at_a_time():
         added, removed = sets[f"plain + {key}"], sets[f"all - {key}"]
         assert [k for k in SWITCHES if added[k] != off[k]] == [key] == [k for k in SWITCHES if removed[k] != on[k]]
     assert variants(["compile"]) == {"plain": {"compile": False}, "all": {"compile": True}}
+
+
+@pytest.mark.parametrize("units", [True, False])
+def test_the_precision_is_switched_where_there_are_units_for_it(monkeypatch, units):
+    """Where bfloat16 is emulated it is slow, which is no news; --options can still name it."""
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: {"avx512_bf16": units})
+    monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda including_emulation: units)
+    on_cpu, on_gpu = (default_switches(torch.device(name)) for name in ("cpu", "cuda"))
+    rest = ("channels_last", "fused_film", "fused_optimizer", "whole_mels")
+    assert on_cpu == ("precision", *rest)[not units :]
+    assert set(SWITCHES) - set(on_gpu) == (set() if units else {"precision"})
+
+
+def test_the_command_switches_them_by_default(monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        "wavegrad.training.benchmark.measure_steps", lambda recipe, keys, *counts: asked.append(keys) or []
+    )
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: {"amx_bf16": True})
+    run(monkeypatch)
+    assert asked == [default_switches(torch.device("cpu"))]
+    assert asked[0][0] == "precision"
 
 
 @pytest.mark.parametrize("network", ["tiny", "small"])

@@ -39,9 +39,9 @@ def same(a: object, b: object) -> bool:
     return a == b
 
 
-@pytest.mark.parametrize("accumulate", [1, 2])
-def test_eight_steps_are_four_and_four(recipe, clips, tmp_path, accumulate):
-    recipe = change(recipe, "run", accumulate=accumulate)
+@pytest.mark.parametrize(("accumulate", "precision"), [(1, "float32"), (2, "float32"), (1, "bfloat16")])
+def test_eight_steps_are_four_and_four(recipe, clips, tmp_path, accumulate, precision):
+    recipe = change(recipe, "run", accumulate=accumulate, precision=precision)
     straight = Trainer(recipe, clips)
     for _ in range(8):
         straight.train_step()

@@ -20,7 +20,8 @@ from wavegrad.training.step import Example
 from wavegrad.training.trainer import Trainer
 from wavegrad.training.validation import Validator
 
-SMALL = ["data.crop_frames=4", "data.batch_size=2", "run.steps=24", "run.valid_synthesis=0", "run.device=cpu"]
+SMALL = ["data.crop_frames=4", "data.batch_size=2", "run.steps=24", "run.valid_synthesis=0"]
+SMALL += ["run.device=cpu", "run.precision=float32"]
 INDEX = ["objective.conditioning=index"]
 L2 = ["optimizer.loss=l2"]
 DROPOUT = ["objective.condition_dropout=0.4"]

@@ -10,35 +10,44 @@ from wavegrad.audio.mel import MelConfig
 from wavegrad.audio.presets import MEL_PRESETS
 from wavegrad.errors import ConfigError
 from wavegrad.training import clip_mels
+from wavegrad.training.benchmark import ON_CPU, SWITCHES
 from wavegrad.training.data import CropSampler
 from wavegrad.training.optimizer import build_optimizer, update
 from wavegrad.training.prefetch import Prefetch
 from wavegrad.training.step import Preprocessor
 from wavegrad.training.trainer import Trainer
 
-OFF = {"precision": "float32", "channels_last": False, "fused_optimizer": False, "whole_mels": False}
-ON = {"channels_last": True, "fused_optimizer": True, "whole_mels": True}
+OFF, ON = ({key: SWITCHES[key][i] for key in ON_CPU} for i in (0, 1))
 
 
 def curve(recipe, clips, options, n_steps: int) -> torch.Tensor:
-    """Losses of the first steps of a run of 40."""
-    trainer = Trainer(change(recipe, "run", steps=40, **options), clips)
+    """Losses of the first steps of a run of 200.
+
+    Its learning rate is a quarter of the recipe's: with that, runs whose sums are only in another order come apart by
+    up to 10 %, and the curves would say nothing.
+    """
+    recipe = change(change(recipe, "optimizer", learning_rate=5e-4), "run", steps=200, **options)
+    trainer = Trainer(recipe, clips)
     return torch.stack([trainer.train_step().loss for _ in range(n_steps)])
 
 
+@pytest.mark.timeout(300)
 def test_everything_on_learns_what_everything_off_does(recipe, clips):
-    """Seeded steps on the CPU (test_gpu.py has 200 on a GPU): the means over 5 steps agree.
+    """200 seeded steps on the CPU (test_gpu.py has as many on a GPU): the means over 20 agree within 1 %, then 5 %.
 
-    In float32 only roundings differ: 1 %, over 20 steps. bfloat16 has 8 bits: 5 %, over 10 steps, since few CPUs are
-    quick at it.
+    Measured with ten seeds on a processor with AVX512-BF16: 0.24 % in the first 20 steps, then at most 2.9 %; in
+    float32, where only roundings differ, 0.03 % over 40 steps, 1.1 % over all. Where bfloat16 is emulated (AVX-512 and
+    AVX2, three seeds each): 0.09 %, then 1.3 %. This seed, 0: 0.02 % to 0.05 %, then 0.35 % to 0.94 %.
     """
-    off, on = (curve(recipe, clips, options, 20) for options in (OFF, ON))
-    half = curve(recipe, clips, {**ON, "precision": "bfloat16"}, 10)
-    off_means, on_means, half_means = (losses.unflatten(0, (-1, 5)).mean(1) for losses in (off, on, half))
-    torch.testing.assert_close(on_means, off_means, rtol=0.01, atol=0)
-    torch.testing.assert_close(half_means, off_means[:2], rtol=0.05, atol=0)
-    assert not torch.equal(half, on[:10])
-    assert not torch.equal(on, off)
+    off, on = (curve(recipe, clips, options, 200) for options in (OFF, ON))
+    exact = curve(recipe, clips, {**ON, "precision": "float32"}, 40)
+    off_means, on_means, exact_means = (losses.unflatten(0, (-1, 20)).mean(1) for losses in (off, on, exact))
+    torch.testing.assert_close(on_means[0], off_means[0], rtol=0.01, atol=0)
+    torch.testing.assert_close(on_means, off_means, rtol=0.05, atol=0)
+    torch.testing.assert_close(exact_means, off_means[:2], rtol=1e-3, atol=0)
+    assert not torch.equal(on[:40], exact)
+    assert not torch.equal(exact, off[:40])
+    assert off_means[-1] < 0.7 * off_means[0], "nothing was learned, so nothing was compared"
 
 
 @pytest.mark.parametrize("channels_last", [True, False])

@@ -17,6 +17,7 @@ from wavegrad.training.trainer import Trainer
 from wavegrad.training.world import World
 
 SMALL = ["data.crop_frames=4", "run.valid_synthesis=0", "run.device=cpu", "run.validate_every=100000"]
+SMALL += ["run.precision=float32"]
 
 
 def torchrun(n: int, run: Path, *overrides: str) -> list[str]:

@@ -41,11 +41,11 @@ def benchmark_train(
     set_threads(threads)
     from wavegrad.device import choose_device
     from wavegrad.training import load_recipe
-    from wavegrad.training.benchmark import DEFAULT_SWITCHES, SWITCHES, measure_steps
+    from wavegrad.training.benchmark import SWITCHES, default_switches, measure_steps
 
     chosen = load_recipe(recipe, overrides)
-    device = choose_device(chosen.run.device).type
-    keys = DEFAULT_SWITCHES[device] if options is None else tuple(options.split(","))
+    device = choose_device(chosen.run.device)
+    keys = default_switches(device) if options is None else tuple(options.split(","))
     for key in keys:
         if key not in SWITCHES:
             raise ConfigError(unknown("option", key, SWITCHES))
@@ -60,7 +60,7 @@ def benchmark_train(
         )
     if out is not None:
         table = {
-            "machine": machine(device),
+            "machine": machine(device.type),
             "recipe": Path(recipe).stem,
             "overrides": overrides or [],
             "rows": [asdict(row) for row in rows],

@@ -6,13 +6,13 @@ from dataclasses import asdict, dataclass, replace
 import torch
 from torch import Tensor
 
-from wavegrad.device import Precision, choose_device
+from wavegrad.device import Precision, choose_device, choose_precision, has_bfloat16
 from wavegrad.inference.engine import DTYPES
 from wavegrad.inference.operations import count_operations
 from wavegrad.inference.speed import Times, forget_peak, matrix_product, peak_memory_bytes, time_in_turn
 from wavegrad.training.data import Clip
 from wavegrad.training.recipe import Recipe, RunRecipe
-from wavegrad.training.trainer import Trainer, choose_precision
+from wavegrad.training.trainer import Trainer
 
 SWITCHES: dict[str, tuple[object, object]] = {
     "precision": ("float32", "bfloat16"),
@@ -26,8 +26,8 @@ SWITCHES: dict[str, tuple[object, object]] = {
     "prefetch": (0, 1),
 }
 """Keys of the recipe's [run] that change its speed: their value off and on."""
-DEFAULT_SWITCHES = {"cpu": ("channels_last", "fused_film", "fused_optimizer", "whole_mels"), "cuda": tuple(SWITCHES)}
-"""On a CPU the corpus lies on the device anyway, and bfloat16 needs units that few have."""
+ON_CPU = ("precision", "channels_last", "fused_film", "fused_optimizer", "whole_mels")
+"""Those that may matter on a CPU, where the corpus lies on the device anyway."""
 BACKWARD = 2
 """Products of the backward pass for each of the forward pass: the gradients of the inputs and of the weights."""
 
@@ -59,6 +59,12 @@ class StepSpeed:
     """What a step keeps for its backward pass, without the weights: counted, not measured."""
     peak_memory_mb: float
     """GPU: of this trainer alone. CPU: of the process up to here."""
+
+
+def default_switches(device: torch.device) -> tuple[str, ...]:
+    """Keys that may matter on a device; the precision where it has units for bfloat16, which is slow elsewhere."""
+    keys = ON_CPU if device.type == "cpu" else tuple(SWITCHES)
+    return tuple(key for key in keys if key != "precision" or has_bfloat16(device))
 
 
 def variants(keys: Sequence[str]) -> dict[str, dict[str, object]]:

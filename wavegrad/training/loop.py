@@ -97,6 +97,7 @@ def _train(
     if state is not None:
         trainer.restore(state)
         tell(f"resuming at step {trainer.step} of {recipe.run.steps}")
+        _compare_precision(state, trainer, tell)
         _compare_clips(state, trainer, tell)
     if world.is_first:
         save_toml(to_dict(recipe), run / "recipe.toml")
@@ -168,6 +169,15 @@ def _validate(trainer: Trainer, validator: Validator, log: RunLog | MuteLog, run
 
 def _save(trainer: Trainer, run: Path) -> None:
     save_state(trainer.state(), run / "checkpoints", trainer.recipe.run.keep_checkpoints)
+
+
+def _compare_precision(state: TrainingState, trainer: Trainer, tell: Callable[[str], None]) -> None:
+    """Say when the arithmetic is another than that before the checkpoint: "auto" may be another on every machine."""
+    if state.precision not in (None, trainer.precision):
+        tell(
+            f"computing in {trainer.precision}, before the checkpoint it was {state.precision}: the weights fit both, "
+            "but the run is no longer that of its seed; run.precision holds it to one"
+        )
 
 
 def _compare_clips(state: TrainingState, trainer: Trainer, tell: Callable[[str], None]) -> None:

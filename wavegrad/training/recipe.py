@@ -168,7 +168,9 @@ class RunRecipe:
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """"auto": the GPU where there is one."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Precision of the network's arithmetic; weights and loss stay float32. "auto": bfloat16 on GPUs that have it."""
+    """Precision of the network's arithmetic; weights and loss stay float32. "auto": bfloat16 where the device
+    has units for it (`wavegrad.device.has_bfloat16`), else float32; it may be another on every machine that a run goes
+    on."""
     corpus_on_device: bool = True
     """Keep the corpus where the network is, 2 bytes a sample (173 MB an hour at 24 kHz), and crop it there; false: in
     the memory of the host, for a corpus that does not fit on the GPU."""

@@ -13,7 +13,7 @@ import torch
 
 from wavegrad.errors import CheckpointError
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,8 @@ class TrainingState:
     """`ShardSampler.place`, of runs on shards."""
     fingerprints: dict[str, str] | None = None
     """`Corpora.fingerprints`, to notice clips that changed."""
+    precision: str | None = None
+    """Of the network's arithmetic in the last step, to notice when it changes."""
 
 
 def checkpoint_path(folder: Path, step: int) -> Path:

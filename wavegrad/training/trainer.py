@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from wavegrad.config import to_dict
-from wavegrad.device import Precision, autocast, choose_device
+from wavegrad.device import autocast, choose_device, choose_precision
 from wavegrad.diffusion.importance import LossHistory
 from wavegrad.errors import CheckpointError, ConfigError, TrainingError
 from wavegrad.network import WaveGrad
@@ -161,6 +161,7 @@ class Trainer:
             None if self.history is None else self.history.losses,
             self._place,
             self.fingerprints,
+            self.precision,
         )
 
     def restore(self, state: TrainingState) -> None:
@@ -261,15 +262,6 @@ def check_parts(recipe: Recipe, world: World) -> int:
             f"({world.size} processes of {recipe.run.accumulate} micro-batches)"
         )
     return n_parts
-
-
-def choose_precision(name: Literal["auto", "float32", "bfloat16"], device: torch.device) -> Precision:
-    """ "auto" is bfloat16 on GPUs that have units for it (Ampere and later; others emulate it), else float32 (on CPUs
-    without bfloat16 units it is slower)."""
-    if name != "auto":
-        return name
-    has_units = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-    return "bfloat16" if has_units else "float32"
 
 
 def _mix(*numbers: int) -> int:
