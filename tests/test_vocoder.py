@@ -13,6 +13,7 @@ from wavegrad.audio.lapped import lapped
 from wavegrad.audio.mel import MelConfig
 from wavegrad.audio.presets import mel_preset
 from wavegrad.audio.prior import PriorConfig, prior_gains, whiten
+from wavegrad.device import Precision, PrecisionName
 from wavegrad.diffusion import (
     DDIM,
     SAMPLERS,
@@ -244,6 +245,31 @@ def test_bfloat16_is_close(vocoder: Vocoder, mel: Tensor) -> None:
     assert rounded.dtype == torch.float32
     snr_db = 10 * torch.log10(exact.square().sum() / (exact - rounded).square().sum())
     assert 20 < snr_db < 100  # it is another arithmetic, and a close one
+
+
+@pytest.mark.parametrize(("units", "expected"), [(True, "bfloat16"), (False, "float32")])
+def test_auto_is_bfloat16_where_the_device_has_units_for_it(
+    vocoder: Vocoder, mel: Tensor, monkeypatch: pytest.MonkeyPatch, units: bool, expected: Precision
+) -> None:
+    """To the bit, in every way to call it; without units it works in float32."""
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": units})
+    speech, level = noisy_speech(2 * HOP), torch.tensor([0.5])
+
+    def audio(precision: PrecisionName) -> list[Tensor]:
+        return [
+            vocoder(mel, 2, precision=precision),
+            vocoder(mel, 2, precision=precision, engine="reference"),
+            vocoder(mel, 2, precision=precision, sampler="heun"),
+            *vocoder.batch([mel[0], mel[1, :, :4]], 2, precision=precision),
+            vocoder.resynthesize(speech, 2, precision=precision),
+            torch.cat(list(vocoder.stream(mel[0].split(2, dim=1), 2, precision=precision))),
+            vocoder.predict_noise(mel[:1], precision=precision)(noisy_speech(6 * HOP)[None], level),
+        ]
+
+    made, wanted = audio("auto"), audio(expected)
+    other = audio("bfloat16" if expected == "float32" else "float32")
+    assert [torch.equal(a, b) for a, b in zip(made, wanted, strict=True)] == 8 * [True]
+    assert [torch.equal(a, b) for a, b in zip(made, other, strict=True)] == 8 * [False]
 
 
 def test_saved_and_loaded_it_makes_the_same_audio(mel: Tensor, tmp_path: Path) -> None:

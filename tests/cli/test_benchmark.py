@@ -81,6 +81,18 @@ def test_streams_beside_a_call(run, model, tmp_path):
     assert "2 steps, griffin_lim 2, 1 x 1.5 s, float32, stream-8: real-time factor" in result.out
 
 
+@pytest.mark.parametrize(("units", "dtypes"), [(True, ["bfloat16", "float32"]), (False, ["float32"])])
+def test_dtype_auto_has_the_name_of_what_it_is(run, model, tmp_path, monkeypatch, units, dtypes):
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: {"avx512_bf16": units})
+    result = run(
+        *("benchmark", "synthesis", "--model", model, "--seconds", "0.05", "--runs", 1, "--dtype", "auto,float32"),
+        *("--engine", "fast", "--steps", 2, "--out", tmp_path / "speed.json", "--device", "cpu"),
+    )
+    assert result.code == 0, result.err
+    assert [row["dtype"] for row in json.loads((tmp_path / "speed.json").read_text())["rows"]] == dtypes
+    assert [line.split(", ")[3] for line in result.out.splitlines()] == dtypes
+
+
 @pytest.mark.skipif(not has_int8(), reason="a processor without VNNI or AMX")
 def test_int8_beside_the_reference_in_float32(run, tmp_path):
     result = run(

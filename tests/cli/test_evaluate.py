@@ -91,6 +91,24 @@ def test_samplers_side_by_side_and_a_precision(run, model, recordings):
     assert full != half == pytest.approx(full, rel=0.1)
 
 
+@pytest.mark.parametrize(
+    ("units", "names"), [(True, ["tiny, bfloat16, 2 steps", "tiny, 2 steps"]), (False, ["tiny, 2 steps"])]
+)
+def test_dtype_auto_has_the_name_of_what_it_is(run, model, recordings, monkeypatch, units, names):
+    """Where it is float32, that is one system, also if both are asked for."""
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: {"avx512_bf16": units})
+    dtypes = ("--dtype", "auto", "--dtype", "float32", "--device", "cpu")
+    result = evaluate(run, recordings, "--model", model, "--steps", "2", "--limit", 1, *dtypes)
+    assert result.code == 0, result.err
+    evaluation = Evaluation.load(recordings.parent / "report")
+    assert [s.name for s in evaluation.systems[:-1]] == names
+    plan = json.loads((recordings.parent / "report" / "plan.json").read_text())
+    precisions = [
+        json.loads(s["identity"])["precision"] for s in plan["systems"] if "precision" in (s["identity"] or "")
+    ]
+    assert precisions == ["bfloat16", "float32"][not units :]
+
+
 def test_numbers_of_griffin_lim_iterations_side_by_side(run, model, recordings):
     wanted = ("--model", model, "--steps", "2", "--limit", 1, "--metrics", "log_mel_db")
     result = evaluate(run, recordings, *wanted, "--griffin-lim", 0, "--griffin-lim", 4)

@@ -155,6 +155,20 @@ def test_int8_where_the_processor_has_it(run, model, short, tmp_path, monkeypatc
     assert "needs a processor with VNNI or AMX" in result.err
 
 
+@pytest.mark.parametrize(("units", "same_as"), [(True, "bfloat16"), (False, "float32")])
+def test_dtype_auto_is_what_the_processor_has_units_for(run, short, tmp_path, monkeypatch, units, same_as):
+    """Left out, it is float32 on all."""
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: {"avx512_bf16": units})
+    options = {"auto": ("--dtype", "auto"), "bfloat16": ("--dtype", "bfloat16"), "float32": ()}
+    for name, dtype in options.items():
+        out = tmp_path / f"{name}.wav"
+        result = run("vocode", short, "--out", out, "--steps", 1, "--griffin-lim", 0, "--device", "cpu", *dtype)
+        assert result.code == 0, result.err
+    auto, half, full = ((tmp_path / f"{name}.wav").read_bytes() for name in options)
+    assert auto == {"bfloat16": half, "float32": full}[same_as]
+    assert half != full
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -168,7 +182,7 @@ def test_int8_where_the_processor_has_it(run, model, short, tmp_path, monkeypatc
         (("--steps", 0), "greater than or equal to 1"),
         (
             ("--dtype", "float8"),
-            "unknown dtype 'float8': did you mean 'float32'? allowed: float32, bfloat16, float16, int8",
+            "unknown dtype 'float8': did you mean 'float32'? allowed: auto, float32, bfloat16, float16, int8",
         ),
         (("--sampler", "dimm"), "did you mean 'ddim'"),
         (("--sampler", "ddim:eta=2"), "must lie between 0 and 1"),

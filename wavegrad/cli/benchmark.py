@@ -37,7 +37,11 @@ def synthesis(
     batch: Annotated[str, typer.Option(help="Batch sizes.")] = "1",
     seconds: Annotated[str, typer.Option(help="Lengths of the utterances, s.")] = "5",
     dtype: Annotated[
-        str, typer.Option(help="Precisions of the network: float32, bfloat16, float16, int8.")
+        str,
+        typer.Option(
+            help="Precisions of the network, with commas: float32, bfloat16, float16, int8, auto (bfloat16 where the "
+            "device has units for it, else float32)."
+        ),
     ] = "float32",
     engine: Annotated[
         str,
@@ -62,7 +66,7 @@ def synthesis(
     if network is not None and model is not None:
         raise ConfigError("--network and --model exclude each other: a preset has random weights, a model its own")
     engines = engine_names(engine)
-    dtypes = read_precisions(dtype.split(","))
+    dtypes = read_precisions(dtype.split(","), device)
     shapes = list(
         itertools.product(
             _numbers("steps", steps),

@@ -55,8 +55,9 @@ def evaluate(
     dtype: Annotated[
         list[str] | None,
         typer.Option(
-            help="Precision of the network: float32 (if left out), bfloat16, float16, or int8 on CPUs with VNNI or "
-            "AMX; may be repeated. The waveform stays float32."
+            help="Precision of the network: float32 (if left out), bfloat16, auto (bfloat16 where the device has units "
+            "for it, else float32), float16, or int8 on CPUs with VNNI or AMX; may be repeated. The waveform stays "
+            "float32."
         ),
     ] = None,
     workers: Annotated[int, typer.Option(help="Processes that share the clips.", min=1)] = 1,
@@ -79,7 +80,7 @@ def evaluate(
         )
     counts = _counts(steps) if steps is not None else ()
     folders = [_named_folder(text) for text in generated or ()]
-    precisions = read_precisions(dtype or ["float32"])
+    precisions = read_precisions(dtype or ["float32"], device)
     set_threads(threads)
     from wavegrad.cli.evaluated import Synthesis
     from wavegrad.evaluation import EvaluationOptions

@@ -35,18 +35,19 @@ GriffinLim = Annotated[
 ]
 
 
-def read_precisions(names: Sequence[str]) -> "tuple[Precision, ...]":
-    """The precisions of those names.
+def read_precisions(names: Sequence[str], device: str) -> "tuple[Precision, ...]":
+    """The precisions of those names, each once; "auto" becomes the one that `choose_precision` takes on that device.
 
     Raises:
-        ConfigError: there is none of a name.
+        ConfigError: there is none of a name, or no such device.
     """
-    from wavegrad.device import Precision
+    from wavegrad.device import PrecisionName, choose_device, choose_precision
 
     for name in names:
-        if name not in get_args(Precision):
-            raise ConfigError(unknown("dtype", name, get_args(Precision)))
-    return tuple(names)  # type: ignore[arg-type]
+        if name not in get_args(PrecisionName):
+            raise ConfigError(unknown("dtype", name, get_args(PrecisionName)))
+    where = choose_device(device)
+    return tuple(dict.fromkeys(choose_precision(name, where) for name in names))  # type: ignore[arg-type]
 
 
 def set_threads(n: int | None) -> None:

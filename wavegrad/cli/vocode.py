@@ -45,8 +45,8 @@ def vocode(
     dtype: Annotated[
         str,
         typer.Option(
-            help="Precision of the network: float32, bfloat16, float16, or int8 on CPUs with VNNI or AMX, but for "
-            "streams. The waveform stays float32."
+            help="Precision of the network: float32, bfloat16, auto (bfloat16 where the device has units for it, else "
+            "float32), float16, or int8 on CPUs with VNNI or AMX, but for streams. The waveform stays float32."
         ),
     ] = "float32",
     audio_format: Annotated[
@@ -75,7 +75,7 @@ def vocode(
     """
     if steps is not None and schedule is not None:
         raise ConfigError("--steps and --schedule exclude each other: a schedule has its number of steps")
-    (precision,) = read_precisions([dtype])
+    (precision,) = read_precisions([dtype], device)
     suffix = out.suffix.lower() if out.suffix.lower() in (".wav", ".flac") else f".{audio_format}"
     if subtype == "FLOAT" and suffix == ".flac":
         raise ConfigError("FLAC has no float samples; use --subtype PCM_24, or --format wav")

@@ -15,7 +15,7 @@ from wavegrad.audio.lapped import Coefficients
 from wavegrad.audio.mel import MelConfig, MelSpectrogram
 from wavegrad.audio.prior import PriorConfig, PriorGains
 from wavegrad.binding import Fast, bind_condition, bind_with_variance, training_schedule
-from wavegrad.device import Precision, check_has_casts
+from wavegrad.device import Precision, PrecisionName, check_has_casts, choose_precision
 from wavegrad.diffusion import Ancestral, NoiseSchedule, Sampler
 from wavegrad.diffusion.discrete import find_steps, sub_schedules
 from wavegrad.errors import ConfigError, unknown
@@ -149,7 +149,7 @@ class FrozenModel:
         self,
         mel: Mel,
         guidance: float = 0.0,
-        precision: Precision = "float32",
+        precision: PrecisionName = "float32",
         engine: EngineName = "reference",
         frames: Sequence[int] | None = None,
     ) -> PredictNoise:
@@ -160,10 +160,11 @@ class FrozenModel:
             raise ConfigError(unknown("engine", engine, get_args(EngineName)))
         ragged = frames is not None and min(frames) < mel.shape[2]
         is_fast = ragged or (engine == "fast" and type(self.network) is WaveGrad)
+        chosen = choose_precision(precision, self.device)
         if not is_fast:
-            check_has_casts(precision)
-        fast = Fast(self._engine(precision), frames) if is_fast else None
-        return bind_condition(self.network, mel.to(self.device, torch.float32), guidance, precision, fast)
+            check_has_casts(chosen)
+        fast = Fast(self._engine(chosen), frames) if is_fast else None
+        return bind_condition(self.network, mel.to(self.device, torch.float32), guidance, chosen, fast)
 
     @property
     def _is_plain(self) -> bool:
@@ -176,8 +177,6 @@ class FrozenModel:
         return self._engines[precision]
 
     def _stream_model(self, precision: Precision, griffin_lim: int | None) -> StreamModel:
-        if precision not in DTYPES:
-            raise ConfigError(unknown("precision", precision, DTYPES))
         check_has_casts(precision)
         if precision not in self._stream_layers:
             self._stream_layers[precision] = StreamLayers.prepare(self.network, DTYPES[precision])

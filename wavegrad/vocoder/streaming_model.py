@@ -7,7 +7,7 @@ from functools import partial
 from jaxtyping import Float
 from torch import Tensor
 
-from wavegrad.device import Precision
+from wavegrad.device import PrecisionName, choose_precision
 from wavegrad.diffusion import NoiseSchedule, Sampler, Variance, choose_sampler, linear_steps
 from wavegrad.diffusion.schedule import warn_of_terminal_level
 from wavegrad.streaming import LookAhead, StreamOptions, look_ahead
@@ -28,7 +28,7 @@ class StreamingModel(FrozenModel):
         *,
         sampler: Sampler | str | None = None,
         variance: Variance | None = None,
-        precision: Precision = "float32",
+        precision: PrecisionName = "float32",
         griffin_lim: int | None = None,
         lookahead_frames: int | None = None,
         pipeline_frames: int | None = None,
@@ -85,7 +85,7 @@ class StreamingModel(FrozenModel):
         *,
         sampler: Sampler | str | None = None,
         variance: Variance | None = None,
-        precision: Precision = "float32",
+        precision: PrecisionName = "float32",
         griffin_lim: int | None = None,
         lookahead_frames: int | None = None,
         pipeline_frames: int | None = None,
@@ -105,7 +105,7 @@ class StreamingModel(FrozenModel):
         walk = choose_sampler(sampler, variance, chosen.n_steps)
         steps = linear_steps(walk, chosen)
         options = StreamOptions(lookahead_frames, pipeline_frames)
-        model = self._stream_model(precision, griffin_lim)
+        model = self._stream_model(choose_precision(precision, self.device), griffin_lim)
         warn_of_terminal_level(chosen)
         return AudioStream(model, steps, partial(item_seeds, seed), options)
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from wavegrad.audio.mel_check import check_mel
 from wavegrad.checkpoint import Model, load_model, resolve_model, save_model
-from wavegrad.device import Precision
+from wavegrad.device import PrecisionName, choose_precision
 from wavegrad.diffusion import NoiseSchedule, Sampler, Variance, choose_sampler
 from wavegrad.errors import CheckpointError, ConfigError
 from wavegrad.inference import in_smaller_batches, sample_at_once
@@ -85,7 +85,7 @@ class Vocoder(StreamingModel):
         sampler: Sampler | str | None = None,
         variance: Variance | None = None,
         guidance: float = 0.0,
-        precision: Precision = "float32",
+        precision: PrecisionName = "float32",
         engine: EngineName = "fast",
         griffin_lim: int | None = None,
         frames: Sequence[int] | None = None,
@@ -108,7 +108,9 @@ class Vocoder(StreamingModel):
                 model at one network call a step, anything else takes two.
             precision: of the network's arithmetic; the waveform being refined is float32 always. "float32" on a GPU:
                 PyTorch rounds the factors of convolutions to 11 bits there (TF32), unless
-                torch.backends.cudnn.allow_tf32 is set to False. "int8" multiplies 8-bit integers, on a CPU with VNNI
+                torch.backends.cudnn.allow_tf32 is set to False. "auto": bfloat16 where the device has units for it (a
+                GPU from Ampere on, a CPU with AVX512-BF16 or AMX), else float32; so the audio of a seed depends on
+                the machine then, by a rounding. "int8" multiplies 8-bit integers, on a CPU with VNNI
                 or AMX and by the fast engine: see `wavegrad.inference.quantized`.
             engine: "reference" runs the network as it was trained; "fast" the same function in fewer operations (1e-5
                 apart in float32).
@@ -142,15 +144,16 @@ class Vocoder(StreamingModel):
         seeds = item_seeds(seed, len(batch))
         chosen = self.find_schedule(schedule)
         walk = choose_sampler(sampler, variance, chosen.n_steps)
+        arithmetic = choose_precision(precision, self.device)
         consistency = self._consistency(griffin_lim)
         with torch.inference_mode():
             gains = self.prior_gains(batch)
             y_0 = None
             if engine == "fast" and guidance == 0 and on_step is None and self._is_plain:
-                y_0 = sample_at_once(self._engine(precision), walk, chosen, batch, ends, seeds)
+                y_0 = sample_at_once(self._engine(arithmetic), walk, chosen, batch, ends, seeds)
             if y_0 is None:
                 y_0 = walk(
-                    self._bound(batch, walk, guidance, precision, engine, ends),
+                    self._bound(batch, walk, guidance, arithmetic, engine, ends),
                     chosen,
                     n_samples,
                     seeds,
@@ -170,7 +173,7 @@ class Vocoder(StreamingModel):
         *,
         sampler: Sampler | str | None = None,
         guidance: float = 0.0,
-        precision: Precision = "float32",
+        precision: PrecisionName = "float32",
         griffin_lim: int | None = None,
     ) -> list[Float[Tensor, " _"]]:
         """Several utterances of any lengths at once: what a GPU wants. Each becomes what it would alone.
@@ -216,7 +219,7 @@ class Vocoder(StreamingModel):
         sampler: Sampler | str | None = None,
         variance: Variance | None = None,
         guidance: float = 0.0,
-        precision: Precision = "float32",
+        precision: PrecisionName = "float32",
         griffin_lim: int | None = None,
     ) -> Float[Tensor, "*batch time"]:
         """Waveform -> mel -> waveform of the same length and phase-blind content ("copy synthesis").
