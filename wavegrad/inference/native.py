@@ -92,17 +92,17 @@ def _n_threads(n_values: int) -> int:
 def _library(dtype: torch.dtype) -> ctypes.CDLL:
     if dtype not in DEFINED:
         raise ImportError(f"there are no kernels for {dtype}")
-    command = _command(dtype)
-    name = hashlib.blake2b(repr((command, SOURCE.read_text(), _processor())).encode(), digest_size=16).hexdigest()
+    command, source = _command(dtype), SOURCE.read_text()
+    name = hashlib.blake2b(repr((command, source, _processor())).encode(), digest_size=16).hexdigest()
     kept = _cache_folder() / f"{name}.so"
     try:
         if not kept.exists():
             kept.parent.mkdir(parents=True, exist_ok=True)
-            _compile(command, kept)
+            _compile(command, source, kept)
         library = ctypes.CDLL(str(kept))
     except OSError:  # a cache that cannot be written, or whose files cannot be loaded
         with tempfile.TemporaryDirectory() as folder:
-            _compile(command, Path(folder) / kept.name)
+            _compile(command, source, Path(folder) / kept.name)
             library = ctypes.CDLL(str(Path(folder) / kept.name))
     library.modulate.argtypes, library.modulate.restype = _MODULATE, None
     library.add_taps.argtypes, library.add_taps.restype = _ADD_TAPS, None
@@ -110,21 +110,24 @@ def _library(dtype: torch.dtype) -> ctypes.CDLL:
 
 
 def _command(dtype: torch.dtype) -> list[str]:
-    """All but the name of the result."""
+    """All but the name of the result; the source comes from standard input."""
     compiler = os.environ.get("CC") or next(filter(shutil.which, COMPILERS), None)
     if sys.platform != "linux" or compiler is None:
         raise ImportError("there is no C compiler")
-    return [*compiler.split(), *FLAGS, f"-D{DEFINED[dtype]}", str(SOURCE), _openmp()]
+    return [*compiler.split(), *FLAGS, f"-D{DEFINED[dtype]}", "-x", "c", "-", "-x", "none", _openmp()]
 
 
 def _openmp() -> str:
-    """The OpenMP that PyTorch has loaded: with another one there would be two sets of threads, in each other's way."""
+    """The OpenMP that PyTorch has loaded: with another one there would be two sets of threads, in each other's way.
+
+    Other packages may have loaded one of their own; PyTorch's lies in its folder, or is the only one.
+    """
     loaded = {line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines()}
-    names = ("libgomp", "libiomp5", "libomp")
-    found = sorted(path for path in loaded if Path(path).name.startswith(names))
-    if len(found) != 1:
-        raise ImportError(f"PyTorch's OpenMP is not to be told from {found}")
-    return found[0]
+    found = sorted(path for path in loaded if Path(path).name.startswith(("libgomp", "libiomp5", "libomp")))
+    own = [path for path in found if Path(path).is_relative_to(Path(torch.__file__).parent)] or found
+    if len(own) != 1:
+        raise ImportError(f"PyTorch's OpenMP is not to be told from {own}")
+    return own[0]
 
 
 def _processor() -> str:
@@ -136,12 +139,13 @@ def _cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wavegrad"
 
 
-def _compile(command: list[str], result: Path) -> None:
+def _compile(command: list[str], source: str, result: Path) -> None:
     """Write `result`, whole or not at all: other processes may do the same."""
     with tempfile.TemporaryDirectory(dir=result.parent) as folder:
         new = Path(folder) / result.name
         try:
-            subprocess.run([*command, "-o", str(new)], check=True, capture_output=True, text=True, timeout=SECONDS)
+            run = [*command, "-o", str(new)]
+            subprocess.run(run, input=source, check=True, capture_output=True, text=True, timeout=SECONDS)
         except subprocess.CalledProcessError as error:
             raise RuntimeError(f"{command[0]}: {error.stderr.strip() or error}") from error
         new.replace(result)
