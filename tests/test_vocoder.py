@@ -1,7 +1,10 @@
 """The vocoder: the same audio for the same arguments, whatever was called before or lies next to it."""
 
+import copy
 import json
 import math
+import pickle
+from collections.abc import Callable
 from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 
@@ -270,6 +273,20 @@ def test_auto_is_bfloat16_where_the_device_has_units_for_it(
     other = audio("bfloat16" if expected == "float32" else "float32")
     assert [torch.equal(a, b) for a, b in zip(made, wanted, strict=True)] == 8 * [True]
     assert [torch.equal(a, b) for a, b in zip(made, other, strict=True)] == 8 * [False]
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda vocoder: pickle.loads(pickle.dumps(vocoder))])
+def test_pickled_or_copied_it_makes_the_same_audio(vocoder: Vocoder, mel: Tensor, copied: Callable) -> None:
+    """Also after a call, when it holds what was prepared for this process."""
+    named = replace(vocoder, default_schedule="25", card="# A card", griffin_lim=2)
+    audio = named(mel)
+    other = copied(named)
+    assert other.network is not named.network
+    assert (other.default_schedule, other.card, list(other.schedules)) == ("25", "# A card", list(named.schedules))
+    assert not other._engines
+    assert torch.equal(other(mel), audio)
+    with pytest.raises(TypeError, match="does not support item assignment"):
+        other.schedules["6"] = other.schedules["25"]
 
 
 def test_saved_and_loaded_it_makes_the_same_audio(mel: Tensor, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import Literal, TypeVar, get_args
@@ -85,6 +85,11 @@ class FrozenModel:
         network = copy.deepcopy(self.network).eval().requires_grad_(False)
         object.__setattr__(self, "network", network)
         object.__setattr__(self, "schedules", MappingProxyType(dict(self.schedules)))
+
+    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
+        """Pickled, and copied, by what it was made from: what is prepared at the first call belongs to a process."""
+        made_from = {field.name: getattr(self, field.name) for field in fields(self) if field.init}
+        return type(self), tuple((made_from | {"schedules": dict(self.schedules)}).values())
 
     @property
     def sample_rate(self) -> int:
