@@ -152,6 +152,18 @@ def test_a_cache_that_is_a_file(own_cache: Path) -> None:
     assert own_cache.read_text() == "in the way"
 
 
+def test_without_a_home(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(Path, "home", home)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert choose_kernels(CPU, torch.float32).modulate is not modulated
+    assert not own_cache.exists()
+
+
 def test_a_kept_file_that_is_damaged(own_cache: Path) -> None:
     NativeKernels.load(torch.float32)
     (kept,) = own_cache.iterdir()

@@ -93,17 +93,17 @@ def _library(dtype: torch.dtype) -> ctypes.CDLL:
     if dtype not in DEFINED:
         raise ImportError(f"there are no kernels for {dtype}")
     command, source = _command(dtype), SOURCE.read_text()
-    name = hashlib.blake2b(repr((command, source, _processor())).encode(), digest_size=16).hexdigest()
-    kept = _cache_folder() / f"{name}.so"
+    name = hashlib.blake2b(repr((command, source, _processor())).encode(), digest_size=16).hexdigest() + ".so"
     try:
+        kept = _cache_folder() / name
         if not kept.exists():
             kept.parent.mkdir(parents=True, exist_ok=True)
             _compile(command, source, kept)
         library = ctypes.CDLL(str(kept))
-    except OSError:  # a cache that cannot be written, or whose files cannot be loaded
+    except OSError:  # no cache, one that cannot be written, or whose files cannot be loaded
         with tempfile.TemporaryDirectory() as folder:
-            _compile(command, source, Path(folder) / kept.name)
-            library = ctypes.CDLL(str(Path(folder) / kept.name))
+            _compile(command, source, Path(folder) / name)
+            library = ctypes.CDLL(str(Path(folder) / name))
     library.modulate.argtypes, library.modulate.restype = _MODULATE, None
     library.add_taps.argtypes, library.add_taps.restype = _ADD_TAPS, None
     return library
@@ -136,7 +136,11 @@ def _processor() -> str:
 
 
 def _cache_folder() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wavegrad"
+    """OSError for a user without a home, as some containers have."""
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wavegrad"
+    except RuntimeError as error:
+        raise FileNotFoundError(str(error)) from error
 
 
 def _compile(command: list[str], source: str, result: Path) -> None:
