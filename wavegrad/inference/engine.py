@@ -44,9 +44,8 @@ class Engine:
 
     What changes and why the result does not: `UpsampledConvolution` (products before the upsampling), `PreparedFiLM`
     (the noise level as a bias), `PreparedDBlock` (1x1 after the downsampling), `Condition` (the mel's part, once). Each
-    has its equality test. On a GPU whole walks (`sample_at_once`) or single calls are replayed from CUDA graphs, and
-    what FiLM does to a feature, or what follows a convolution, is one kernel where that works (`fused_film`,
-    `fused_rows`).
+    has its equality test. What FiLM does to a feature, or what follows a convolution, is one kernel where that works
+    (`choose_kernels`). On a GPU whole walks (`sample_at_once`) or single calls are replayed from CUDA graphs.
     """
 
     network: PreparedNetwork
