@@ -152,6 +152,13 @@ def test_a_cache_that_is_a_file(own_cache: Path) -> None:
     assert own_cache.read_text() == "in the way"
 
 
+def test_an_engine_that_may_not_compiles_nothing(own_cache: Path, make: Make) -> None:
+    Engine.prepare(make().float(), options=EngineOptions(fused=False))
+    assert not own_cache.exists()
+    Engine.prepare(make().float())
+    assert len(list(own_cache.iterdir())) == 1
+
+
 def test_without_a_home(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def home() -> Path:
         raise RuntimeError("Could not determine home directory.")

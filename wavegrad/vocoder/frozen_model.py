@@ -46,7 +46,7 @@ class FrozenModel:
         default_schedule: the one that is used when none is asked for.
         card: text of the model card (Markdown).
         griffin_lim: iterations of `MelConsistency` that follow the sampler where none are asked for.
-        engine_options: how the "fast" engine is prepared on a GPU; not saved with the model.
+        engine_options: how the "fast" engine is prepared; not saved with the model.
 
     Raises:
         ConfigError: hop length or band count of network and front-end differ, there is no such default schedule, or
