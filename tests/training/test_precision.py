@@ -15,6 +15,7 @@ from wavegrad.training.recipe import Recipe
 from wavegrad.training.state import load_newest
 from wavegrad.training.trainer import Trainer
 from wavegrad.training.validation import Validator
+from wavegrad.training.world import World
 
 UNITS = "avx512_bf16"
 
@@ -103,6 +104,17 @@ def test_a_run_goes_on_where_the_precision_is_another(recipe, tmp_path, monkeypa
     assert go_on(4, False) == []
     (line,) = go_on(5, True)
     assert line.startswith("computing in bfloat16, before the checkpoint it was float32")
+
+
+def test_processes_on_machines_that_make_another_of_auto_do_not_start(recipe, tmp_path, monkeypatch):
+    """Each asks its own machine, and the first says what the others must have."""
+    heard = []
+    monkeypatch.setattr(World, "check_same", lambda world, facts, device: heard.append(facts))
+    for units in (True, False):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda known=units: {UNITS: known})
+        train(change(recipe, "run", steps=1, precision="auto"), SPEECH, tmp_path / str(units), say=print)
+    differing = {name: (fact, heard[1][name]) for name, fact in heard[0].items() if fact != heard[1][name]}
+    assert differing == {"precision (name one in run.precision)": ("bfloat16", "float32")}
 
 
 @pytest.mark.parametrize("units", [True, False])

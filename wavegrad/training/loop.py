@@ -9,7 +9,7 @@ from typing import Any
 
 from wavegrad.checkpoint import load_model, resolve_model
 from wavegrad.config import from_dict, save_toml, to_dict
-from wavegrad.device import choose_device
+from wavegrad.device import choose_device, choose_precision
 from wavegrad.errors import ConfigError, TrainingError
 from wavegrad.training.corpus import load_corpora
 from wavegrad.training.init_from import init_from
@@ -90,8 +90,13 @@ def _train(
         check_same_recipe(to_dict(begun), to_dict(recipe), run)
     model = load_model(resolve_model(start)) if start is not None and state is None else None
     corpora = load_corpora(recipe, data, valid, say, mels, world)
-    facts = {"recipe": repr(recipe), "checkpoint": str(state.step if state is not None else 0)}
-    world.check_same(facts | corpora.facts(), choose_device(recipe.run.device))
+    device = choose_device(recipe.run.device)
+    facts = {
+        "recipe": repr(recipe),
+        "checkpoint": str(state.step if state is not None else 0),
+        "precision (name one in run.precision)": choose_precision(recipe.run.precision, device),
+    }
+    world.check_same(facts | corpora.facts(), device)
     initialise = partial(init_from, model=model, recipe=recipe.model, say=tell) if model is not None else None
     trainer = Trainer(recipe, corpora.train, world, initialise, corpora.fingerprints())
     if state is not None:
