@@ -9,7 +9,7 @@ from wavegrad.errors import ConfigError, unknown
 
 Precision = Literal["float32", "bfloat16", "float16", "int8"]
 """Of a network's products; what lies between them is float32 with int8, which only the fast engine has."""
-PrecisionName = Literal["auto", "float32", "bfloat16", "float16", "int8"]
+PrecisionName = Literal["auto", Precision]
 """What users may ask for: see `choose_precision`."""
 
 

@@ -107,7 +107,7 @@ def test_a_run_goes_on_where_the_precision_is_another(recipe, tmp_path, monkeypa
 
 
 def test_processes_on_machines_that_make_another_of_auto_do_not_start(recipe, tmp_path, monkeypatch):
-    """Each asks its own machine, and the first says what the others must have."""
+    """Each asks its own machine; `check_same` compares what they found."""
     heard = []
     monkeypatch.setattr(World, "check_same", lambda world, facts, device: heard.append(facts))
     for units in (True, False):

@@ -58,7 +58,7 @@ class PreparedFiLM:
             taps,
             output.bias.detach().clone(),
             film.embedding,
-            film.activation.negative_slope,
+            film.slope,
             float_of(dtype),
         )
 

@@ -27,8 +27,9 @@ from wavegrad.inference.rows import Rows, RowsOut, Taps
 SOURCE = Path(__file__).with_name("native_kernels.c")
 DEFINED = {torch.float32: "FLOAT", torch.bfloat16: "BFLOAT16"}
 """What the source is told for a precision."""
-FLAGS = ("-O3", "-march=native", "-fopenmp", "-fPIC", "-shared", "-Wl,--as-needed")
-COMPILERS = ("cc", "gcc", "clang")
+FLAGS = ("-O3", "-march=native", "-fopenmp", "-fPIC", "-shared")
+"""The calls of OpenMP find PyTorch's own, which it loads for the whole process: no second set of threads."""
+COMPILERS = ("cc", "gcc")
 """Tried in turn, if the environment's CC does not name one."""
 SECONDS = 60
 """That a compiler may take; it takes a fraction of one."""
@@ -63,6 +64,7 @@ class NativeKernels:
 
     def modulate(self, x: Rows, film: Film, slope: float, ends: Ends) -> Rows:
         """LeakyReLU(gamma x + xi), zero beyond the ends."""
+        assert x.dtype == film.dtype == self.dtype
         n_batch, n_time, n_channels = x.shape
         x, film, out = x.contiguous(), film.contiguous(), torch.empty_like(x, memory_format=torch.contiguous_format)
         mask = None if ends.mask is None else ends.mask.contiguous()
@@ -72,6 +74,7 @@ class NativeKernels:
 
     def phases(self, taps: Taps, factor: int, dilation: int) -> RowsOut:
         """`sum_phases`."""
+        assert taps.dtype == self.dtype
         n_batch, n_time, _, n_channels = taps.shape
         taps, out = taps.contiguous(), taps.new_empty(n_batch, n_time * factor, n_channels)
         sizes = n_batch, n_time, n_channels, factor, dilation
@@ -114,20 +117,7 @@ def _command(dtype: torch.dtype) -> list[str]:
     compiler = os.environ.get("CC") or next(filter(shutil.which, COMPILERS), None)
     if sys.platform != "linux" or compiler is None:
         raise ImportError("there is no C compiler")
-    return [*compiler.split(), *FLAGS, f"-D{DEFINED[dtype]}", "-x", "c", "-", "-x", "none", _openmp()]
-
-
-def _openmp() -> str:
-    """The OpenMP that PyTorch has loaded: with another one there would be two sets of threads, in each other's way.
-
-    Other packages may have loaded one of their own; PyTorch's lies in its folder, or is the only one.
-    """
-    loaded = {line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines()}
-    found = sorted(path for path in loaded if Path(path).name.startswith(("libgomp", "libiomp5", "libomp")))
-    own = [path for path in found if Path(path).is_relative_to(Path(torch.__file__).parent)] or found
-    if len(own) != 1:
-        raise ImportError(f"PyTorch's OpenMP is not to be told from {own}")
-    return own[0]
+    return [*compiler.split(), *FLAGS, f"-D{DEFINED[dtype]}", "-x", "c", "-"]
 
 
 def _processor() -> str:

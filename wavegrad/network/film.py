@@ -40,7 +40,7 @@ class FiLM(nn.Module):
     ):
         super().__init__()
         self.input = Conv(n_in, n_hidden, 3)
-        self.activation = nn.LeakyReLU(slope)
+        self.slope = slope
         self.embedding = NoiseEmbedding(n_hidden, level_scale, step_levels)
         self.output = Conv(n_hidden, 2 * n_out, 3)
         for conv in (self.input, self.output):
@@ -51,7 +51,7 @@ class FiLM(nn.Module):
         nn.init.ones_(self.output.bias[:n_out])
 
     def forward(self, x: Feature, noise_level: NoiseLevel) -> Film:
-        h = self.input(x, self.activation.negative_slope)
+        h = self.input(x, self.slope)
         return self.output(h + self.embedding(noise_level).to(h.dtype)[:, :, None])  # the same for every time position
 
 

@@ -55,7 +55,7 @@ class StreamFiLM(Operator):
     def __init__(self, film: FiLM, rate: int, input_lag: int, lag: int, dtype: torch.dtype):
         self.film = film
         self.input = StreamConv(film.input, rate, input_lag, dtype, at_least=lag - int(film.output.padding[0]))
-        self.output = StreamConv(film.output, rate, self.input.lag, dtype, film.activation.negative_slope)
+        self.output = StreamConv(film.output, rate, self.input.lag, dtype, film.slope)
         assert self.output.lag == lag
         self.embedded: Tensor | None = None
 
