@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 EVERYTHING = "everything"
-BASICS = {"errors", "shapes", "config", "pieces", "suffixes"}
+BASICS = {"errors", "shapes", "config", "pieces", "suffixes", "compiled"}
 PARTS = {"audio", "network", "diffusion"}
 VOCODER = {"binding", "checkpoint", "inference", "device", *PARTS, *BASICS}
 
@@ -28,6 +28,7 @@ LAYERS: dict[str, set[str]] = {
     "inference": {"network", "diffusion", "device", *BASICS},
     "checkpoint": PARTS | BASICS,
     "pieces": set(),
+    "compiled": set(),
     "suffixes": set(),
     "streaming": {"audio", "device", "diffusion", "inference", "network", *BASICS},
     "binding": {"device", "inference", "network", "diffusion", *BASICS},

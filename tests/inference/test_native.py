@@ -13,11 +13,13 @@ import pytest
 import torch
 
 from tests.inference.conftest import Make, inputs
+from wavegrad import compiled
+from wavegrad.compiled import FEW_VALUES
 from wavegrad.inference import Engine, EngineOptions, KernelWarning, native
 from wavegrad.inference.ends import Ends
 from wavegrad.inference.film import modulated
 from wavegrad.inference.kernels import choose_kernels
-from wavegrad.inference.native import DEFINED, FEW_VALUES, NativeKernels
+from wavegrad.inference.native import DEFINED, NativeKernels
 from wavegrad.inference.upsampled_conv import sum_phases
 
 CPU = torch.device("cpu")
@@ -25,7 +27,7 @@ CPU = torch.device("cpu")
 
 def can_compile() -> bool:
     try:
-        native._command(torch.float32)
+        compiled._command(())
     except ImportError:
         return False
     return True

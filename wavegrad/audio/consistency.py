@@ -9,13 +9,16 @@ own, scaled until their mel is right.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Complex, Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from wavegrad.audio.mel import MelConfig, band_values, mel_filterbank, pad, padding
+from wavegrad.audio.native_consistency import Bands, NativeProjection, SparseBands, Spectra, give_mel
+from wavegrad.compiled import if_it_works
 from wavegrad.errors import ConfigError
 from wavegrad.shapes import Mel, Waveform
 
@@ -24,9 +27,7 @@ MOMENTUM = 0.99
 TINY = 1e-12
 """Nothing is divided by less: far below the quietest sound of 16 bits."""
 
-Spectra = Complex[Tensor, "batch frames n_freqs"]
 Frames = Float[Tensor, "batch frames win_length"]
-Bands = Float[Tensor, "batch frames n_mels"]
 
 
 class MelConsistency(nn.Module):
@@ -44,6 +45,7 @@ class MelConsistency(nn.Module):
             ceiling it is a bound, not a value.
         n_iter: iterations; 0 leaves the waveform as it is.
         dtype: of the waveforms.
+        fused: whether the projection onto the mel may be one pass in C, where it can be (`native_consistency.py`).
 
     Raises:
         ConfigError: a negative number, or windows of less than two hops, which do not overlap enough.
@@ -56,11 +58,12 @@ class MelConsistency(nn.Module):
     unheard: Tensor
     """1 for bins in no band, or with the rounding of an edge only; 0 for the others."""
 
-    def __init__(self, config: MelConfig, n_iter: int, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(self, config: MelConfig, n_iter: int, dtype: torch.dtype = torch.float32, fused: bool = True) -> None:
         super().__init__()
         check_iterations(n_iter, config)
         self.config = config
         self.n_iter = n_iter
+        self.fused = fused
         filterbank = mel_filterbank(config)
         self.register_buffer("window", torch.hann_window(config.win_length, dtype=dtype), persistent=False)
         by_bin = filterbank.to(dtype).mT.contiguous()  # the product with few frames takes a third of the time
@@ -95,10 +98,20 @@ class MelConsistency(nn.Module):
         values, config = band_values(mel, self.config), self.config
         low = values.where(mel > config.minimum, 0.0)
         high = values if config.clamp_max is None else values.where(mel < config.clamp_max, torch.inf)
-        return low.mT, high.mT
+        return low.mT.contiguous(), high.mT.contiguous()
 
     def wanted(self, present: Spectra, previous: Spectra, bands: tuple[Bands, Bands]) -> Spectra:
         """`present` with phases that go on from `previous`, and the right mel."""
+        single = present.dtype == torch.complex64 and bands[0].dtype == torch.float32
+        differentiable = torch.is_grad_enabled() and any(x.requires_grad for x in (present, previous, *bands))
+        if self.fused and present.device.type == "cpu" and single and not differentiable:
+            native = native_projection(self.config)
+            if native is not None:
+                return native(present, previous, bands)
+        return self.projected(present, previous, bands)
+
+    def projected(self, present: Spectra, previous: Spectra, bands: tuple[Bands, Bands]) -> Spectra:
+        """`wanted` by PyTorch's operations."""
         magnitudes = _modulus(present)
         further = torch.view_as_real(previous).lerp(torch.view_as_real(present), 1 + MOMENTUM)
         phases = torch.view_as_complex(further)
@@ -162,6 +175,30 @@ class ItemEnds:
         reflected = last - (time.remainder((2 * last).clamp(min=1)) - last).abs()
         inside = torch.arange(n_frames, device=mel.device) < n
         return cls(reflected, inside.to(mel.dtype)[:, :, None], inside.repeat_interleave(hop, dim=1))
+
+
+@lru_cache(maxsize=16)
+def native_projection(config: MelConfig) -> NativeProjection | None:
+    """That of a convention, where it can be compiled and was seen to work.
+
+    Warns:
+        KernelWarning: it does not work, or cannot be compiled.
+    """
+
+    def load_and_check() -> NativeProjection:
+        plain = MelConsistency(config, 1)
+        scale = 1 / plain.window.norm().item() if config.stft_normalized else 1.0
+        bands = SparseBands.of(plain.filterbank, plain.to_bins, plain.unheard)
+        native = NativeProjection(give_mel(), bands, MOMENTUM, scale, int(config.power), TINY)
+        generator = torch.Generator().manual_seed(0)
+        spectra = torch.randn(2, 3, config.n_fft // 2 + 1, dtype=torch.complex64, generator=generator)
+        low, high = torch.rand(2, 1, 3, config.n_mels, generator=generator)
+        probe = spectra[:1], spectra[1:], (low, high)
+        if not torch.allclose(native(*probe), plain.projected(*probe), rtol=1e-3, atol=1e-3):
+            raise RuntimeError("the projection of a spectrogram differs from PyTorch's")
+        return native
+
+    return if_it_works(load_and_check)
 
 
 def _modulus(z: Spectra) -> Float[Tensor, "batch frames n_freqs"]:

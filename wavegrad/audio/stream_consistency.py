@@ -7,8 +7,9 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
-from wavegrad.audio.consistency import TINY, Bands, Frames, MelConsistency, Spectra, edges
+from wavegrad.audio.consistency import TINY, Frames, MelConsistency, edges
 from wavegrad.audio.mel import MelConfig
+from wavegrad.audio.native_consistency import Bands, Spectra
 from wavegrad.audio.stream_mel import StreamPad
 from wavegrad.pieces import Buffer, Operator, Piece
 

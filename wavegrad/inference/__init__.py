@@ -1,7 +1,7 @@
 """The fast way to run a sampler over a network."""
 
+from wavegrad.compiled import KernelWarning
 from wavegrad.inference.engine import Engine, EngineOptions
-from wavegrad.inference.kernels import KernelWarning
 from wavegrad.inference.loop import sample_at_once
 from wavegrad.inference.memory import (
     MemoryWarning,

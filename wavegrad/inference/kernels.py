@@ -1,12 +1,12 @@
 """What a device does in one pass where PyTorch takes several: one choice for a whole network."""
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import torch
 
+from wavegrad.compiled import if_it_works
 from wavegrad.inference.film import Modulate, modulated
 from wavegrad.inference.fused_film import FusedModulation, check_modulation
 from wavegrad.inference.fused_rows import FusedRows, check_rows
@@ -17,10 +17,6 @@ from wavegrad.inference.rows import Fusion
 
 FUSIBLE = (torch.float32, torch.bfloat16, torch.float16)
 """The kernels of Triton compute in float32."""
-
-
-class KernelWarning(UserWarning):
-    """The kernels of this package cannot be used here; PyTorch's do the same work in more passes."""
 
 
 @dataclass(frozen=True)
@@ -71,13 +67,10 @@ def choose_kernels(device: torch.device, dtype: torch.dtype) -> Kernels:
 def seen_to_work(device: torch.device, dtype: torch.dtype, load: Callable[[torch.dtype], Found]) -> Found | None:
     """What `load` gives, if its check does not raise on this device and in this precision; else None, with a
     KernelWarning unless `load` raises ImportError: there is nothing to be had."""
-    try:
+
+    def load_and_check() -> Found:
         kernels = load(dtype)
         kernels.check(device, dtype)
-    except ImportError:
-        return None
-    except Exception as error:  # whatever it is, there is another way
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        warnings.warn(f"the fused kernels cannot be used, PyTorch's are instead: {reason}", KernelWarning, 3)
-        return None
-    return kernels
+        return kernels
+
+    return if_it_works(load_and_check)

@@ -6,18 +6,13 @@ engine first needs them; compiled once, they are kept in the user's cache. Witho
 """
 
 import ctypes
-import hashlib
-import os
-import shutil
-import subprocess
-import sys
-import tempfile
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import torch
 
+from wavegrad.compiled import library, n_threads
 from wavegrad.inference.ends import Ends
 from wavegrad.inference.film import Film
 from wavegrad.inference.fused_film import check_modulation
@@ -27,14 +22,6 @@ from wavegrad.inference.rows import Rows, RowsOut, Taps
 SOURCE = Path(__file__).with_name("native_kernels.c")
 DEFINED = {torch.float32: "FLOAT", torch.bfloat16: "BFLOAT16"}
 """What the source is told for a precision."""
-FLAGS = ("-O3", "-march=native", "-fopenmp", "-fPIC", "-shared")
-"""The calls of OpenMP find PyTorch's own, which it loads for the whole process: no second set of threads."""
-COMPILERS = ("cc", "gcc")
-"""Tried in turn, if the environment's CC does not name one."""
-SECONDS = 60
-"""That a compiler may take; it takes a fraction of one."""
-FEW_VALUES = 16_384
-"""So many are not worth a second thread."""
 
 _POINTER, _SIZE = ctypes.c_void_p, ctypes.c_int64
 _MODULATE = (_POINTER, _POINTER, _POINTER, _POINTER, _SIZE, _SIZE, ctypes.c_float, ctypes.c_int)
@@ -69,7 +56,7 @@ class NativeKernels:
         x, film, out = x.contiguous(), film.contiguous(), torch.empty_like(x, memory_format=torch.contiguous_format)
         mask = None if ends.mask is None else ends.mask.contiguous()
         pointers = x.data_ptr(), film.data_ptr(), None if mask is None else mask.data_ptr(), out.data_ptr()
-        self.library.modulate(*pointers, n_batch * n_time, n_channels, slope, _n_threads(out.numel()))
+        self.library.modulate(*pointers, n_batch * n_time, n_channels, slope, n_threads(out.numel()))
         return out
 
     def phases(self, taps: Taps, factor: int, dilation: int) -> RowsOut:
@@ -78,7 +65,7 @@ class NativeKernels:
         n_batch, n_time, _, n_channels = taps.shape
         taps, out = taps.contiguous(), taps.new_empty(n_batch, n_time * factor, n_channels)
         sizes = n_batch, n_time, n_channels, factor, dilation
-        self.library.add_taps(taps.data_ptr(), out.data_ptr(), *sizes, _n_threads(out.numel()))
+        self.library.add_taps(taps.data_ptr(), out.data_ptr(), *sizes, n_threads(out.numel()))
         return out
 
     def check(self, device: torch.device, dtype: torch.dtype) -> None:
@@ -87,59 +74,11 @@ class NativeKernels:
         check_phases(self.phases, device, dtype)
 
 
-def _n_threads(n_values: int) -> int:
-    return 1 if n_values <= FEW_VALUES else torch.get_num_threads()
-
-
 @cache
 def _library(dtype: torch.dtype) -> ctypes.CDLL:
     if dtype not in DEFINED:
         raise ImportError(f"there are no kernels for {dtype}")
-    command, source = _command(dtype), SOURCE.read_text()
-    name = hashlib.blake2b(repr((command, source, _processor())).encode(), digest_size=16).hexdigest() + ".so"
-    try:
-        kept = _cache_folder() / name
-        if not kept.exists():
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            _compile(command, source, kept)
-        library = ctypes.CDLL(str(kept))
-    except OSError:  # no cache, one that cannot be written, or whose files cannot be loaded
-        with tempfile.TemporaryDirectory() as folder:
-            _compile(command, source, Path(folder) / name)
-            library = ctypes.CDLL(str(Path(folder) / name))
-    library.modulate.argtypes, library.modulate.restype = _MODULATE, None
-    library.add_taps.argtypes, library.add_taps.restype = _ADD_TAPS, None
-    return library
-
-
-def _command(dtype: torch.dtype) -> list[str]:
-    """All but the name of the result; the source comes from standard input."""
-    compiler = os.environ.get("CC") or next(filter(shutil.which, COMPILERS), None)
-    if sys.platform != "linux" or compiler is None:
-        raise ImportError("there is no C compiler")
-    return [*compiler.split(), *FLAGS, f"-D{DEFINED[dtype]}", "-x", "c", "-"]
-
-
-def _processor() -> str:
-    """What -march=native means here."""
-    return repr(sorted(torch.cpu.get_capabilities().items()))
-
-
-def _cache_folder() -> Path:
-    """OSError for a user without a home, as some containers have."""
-    try:
-        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wavegrad"
-    except RuntimeError as error:
-        raise FileNotFoundError(str(error)) from error
-
-
-def _compile(command: list[str], source: str, result: Path) -> None:
-    """Write `result`, whole or not at all: other processes may do the same."""
-    with tempfile.TemporaryDirectory(dir=result.parent) as folder:
-        new = Path(folder) / result.name
-        try:
-            run = [*command, "-o", str(new)]
-            subprocess.run(run, input=source, check=True, capture_output=True, text=True, timeout=SECONDS)
-        except subprocess.CalledProcessError as error:
-            raise RuntimeError(f"{command[0]}: {error.stderr.strip() or error}") from error
-        new.replace(result)
+    kernels = library(SOURCE, DEFINED[dtype])
+    kernels.modulate.argtypes, kernels.modulate.restype = _MODULATE, None
+    kernels.add_taps.argtypes, kernels.add_taps.restype = _ADD_TAPS, None
+    return kernels

@@ -201,7 +201,8 @@ class FrozenModel:
     def _consistency(self, griffin_lim: int | None) -> MelConsistency:
         n_iter = self._iterations(griffin_lim)
         if n_iter not in self._consistencies:
-            self._consistencies[n_iter] = MelConsistency(self.mel_config, n_iter).to(self.device)
+            consistency = MelConsistency(self.mel_config, n_iter, fused=self.engine_options.fused)
+            self._consistencies[n_iter] = consistency.to(self.device)
         return self._consistencies[n_iter]
 
     def _bound(
