@@ -12,7 +12,7 @@ from wavegrad.inference.layers import activated, bias_of, convolution_of, linear
 from wavegrad.inference.rows import Fusion, Pointwise, Rows, RowsConvolution, RowsOut
 from wavegrad.inference.upsampled_conv import UpsampledConvolution
 from wavegrad.network.conv import Conv, Resampling, downsample, upsample
-from wavegrad.network.dblock import DBlock, Downsampling
+from wavegrad.network.dblock import DBlock, Downsampling, mean_of
 from wavegrad.network.ublock import UBlock
 
 
@@ -106,11 +106,10 @@ class PreparedDBlock:
     def _downsampled(self, x: Rows) -> RowsOut:
         if self.factor == 1:
             return x
-        folded = x.unflatten(1, (-1, self.factor))
         if self.mode == "strided":
-            return folded.mean(2)
+            return mean_of(x.transpose(1, 2), self.factor).transpose(1, 2).contiguous()
         if self.mode == "nearest":
-            return folded[:, :, 0].contiguous()
+            return x.unflatten(1, (-1, self.factor))[:, :, 0].contiguous()
         return downsample(x.transpose(1, 2), self.factor, self.mode).transpose(1, 2).contiguous()
 
 
