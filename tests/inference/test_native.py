@@ -137,6 +137,20 @@ def test_compiled_once_for_all_processes(own_cache: Path) -> None:
     assert len(list(own_cache.iterdir())) == 2
 
 
+def test_compared_with_pytorch_once_in_a_process(own_cache: Path, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For each precision, whatever engines are prepared."""
+    checked, original = [], NativeKernels.check
+
+    def watched(kernels: NativeKernels, device: torch.device, dtype: torch.dtype) -> None:
+        checked.append(dtype)
+        original(kernels, device, dtype)
+
+    monkeypatch.setattr(NativeKernels, "check", watched)
+    for precision in ("float32", "bfloat16", "float32"):
+        Engine.prepare(make().float(), precision)
+    assert checked == [torch.float32, torch.bfloat16]
+
+
 def test_another_processor_compiles_its_own(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A home that several machines share must not hand one the other's instructions."""
     NativeKernels.load(torch.float32)

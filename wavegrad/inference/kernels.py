@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TypeVar
 
 import torch
@@ -73,7 +74,7 @@ def seen_to_work(device: torch.device, dtype: torch.dtype, load: Callable[[torch
     KernelWarning unless `load` raises ImportError: there is nothing to be had."""
     try:
         kernels = load(dtype)
-        kernels.check(device, dtype)
+        _check_once(kernels, device, dtype)
     except ImportError:
         return None
     except Exception as error:  # whatever it is, there is another way
@@ -81,3 +82,9 @@ def seen_to_work(device: torch.device, dtype: torch.dtype, load: Callable[[torch
         warnings.warn(f"the fused kernels cannot be used, PyTorch's are instead: {reason}", KernelWarning, 3)
         return None
     return kernels
+
+
+@cache
+def _check_once(kernels: FusedKernels | NativeKernels, device: torch.device, dtype: torch.dtype) -> None:
+    """What was seen to work is not tried again in this process."""
+    kernels.check(device, dtype)
