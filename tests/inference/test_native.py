@@ -5,6 +5,7 @@ import os
 import stat
 import subprocess
 import sys
+import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -124,6 +125,10 @@ def test_an_engine_with_and_without(make: Make, precision: str) -> None:
     assert isinstance(getattr(used[0], "__self__", None), NativeKernels)
     assert used[1] is modulated
     assert max(errors) < (1e-5 if precision == "float32" else 0.02)
+
+
+def test_the_users_cache_is_not_that_of_the_tests() -> None:
+    assert native._cache_folder().is_relative_to(tempfile.gettempdir())
 
 
 def test_compiled_once_for_all_processes(own_cache: Path) -> None:
