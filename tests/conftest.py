@@ -1,7 +1,9 @@
-"""What every test shares: one torch thread, repeatable examples, and no test that needs a GPU where there is none."""
+"""What every test shares: one torch thread, repeatable examples, a cache that is not the user's, and no test that needs
+a GPU where there is none."""
 
 import multiprocessing
 import os
+import tempfile
 
 import hypothesis
 import pytest
@@ -21,6 +23,14 @@ def workers_at_once(monkeypatch: pytest.MonkeyPatch) -> multiprocessing.context.
     context.set_forkserver_preload(["torch", "torch._dynamo"])
     monkeypatch.setattr("multiprocessing.get_context", lambda method: context)
     return context
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Kernels that tests compile are kept for this run, by all its processes: workers of xdist inherit the folder."""
+    if not hasattr(config, "workerinput"):
+        folder = tempfile.TemporaryDirectory(prefix="wavegrad-tests-")
+        os.environ["XDG_CACHE_HOME"] = folder.name
+        config.add_cleanup(folder.cleanup)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

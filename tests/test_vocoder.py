@@ -183,6 +183,16 @@ def test_autograd_may_use_the_audio(vocoder: Vocoder, mel: Tensor) -> None:
     assert gain.grad is not None
 
 
+def test_autograd_may_use_the_prior_after_a_call(mel: Tensor) -> None:
+    """Tables that were made in inference mode, in the first call, had no gradients."""
+    vocoder, wanted = Vocoder(MEL, tiny_network(), PriorConfig("spectral")), mel.clone().requires_grad_()
+    vocoder(mel, 1)
+    gains = vocoder.prior_gains(wanted)
+    assert gains is not None
+    gains.sum().backward()
+    assert wanted.grad is not None
+
+
 def test_schedules_are_found(vocoder: Vocoder) -> None:
     mine = NoiseSchedule((1e-4, 0.1, 0.9))
     six = replace(vocoder, schedules={"best": mine, "6": NoiseSchedule.log_snr(6)})

@@ -1,7 +1,7 @@
 """Where to compute, and how precisely."""
 
 import contextlib
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 import torch
 
@@ -24,8 +24,9 @@ def choose_device(name: str) -> torch.device:
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 
-def choose_precision(name: PrecisionName, device: torch.device) -> Precision:
-    """ "auto" is bfloat16 on devices that are quick at it, else float32, which is quicker there.
+def choose_precision(name: str, device: torch.device) -> Precision:
+    """The one that a `PrecisionName` means: "auto" is bfloat16 on devices that are quick at it, else float32, which is
+    quicker there.
 
     Raises:
         ConfigError: there is none of that name.
@@ -33,7 +34,7 @@ def choose_precision(name: PrecisionName, device: torch.device) -> Precision:
     if name not in get_args(PrecisionName):
         raise ConfigError(unknown("precision", name, get_args(PrecisionName)))
     if name != "auto":
-        return name
+        return cast(Precision, name)
     return "bfloat16" if has_bfloat16(device) else "float32"
 
 

@@ -161,7 +161,8 @@ class VocoderStream(Operator):
         return self._advance(torch.empty(self.n_items, self.mel_config.n_mels, 0), True)
 
     def _advance(self, mel: Tensor, last: bool) -> Tensor:
-        piece = Piece(self.n_frames, mel.to(self.device, torch.float32), last)
+        kept = mel.to(self.device, torch.float32, copy=True)  # the caller may write the next frames into this one
+        piece = Piece(self.n_frames, kept, last)
         self.n_frames = piece.stop
         waveform = self.sampler.push(piece)
         if self.prior_gains.config.kind != "standard":

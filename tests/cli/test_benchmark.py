@@ -118,7 +118,7 @@ def test_int8_beside_the_reference_in_float32(run, tmp_path):
         (("--seconds", "1,inf"), "--seconds is '1,inf'; numbers above 0"),
         (("--engine", "fats"), "unknown engine 'fats': did you mean 'fast'"),
         (("--engine", "stream-0"), "unknown engine 'stream-0': did you mean 'stream-N'"),
-        (("--dtype", "float8"), "unknown dtype 'float8'"),
+        (("--dtype", "float8"), "unknown precision 'float8'"),
         (("--network", "bsae"), "unknown network 'bsae': did you mean 'base'"),
         (("--network", "tiny", "--model", "m"), "--network and --model exclude each other"),
         (("--out", "nowhere/speed.json"), "there is no folder nowhere"),

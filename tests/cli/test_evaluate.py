@@ -156,7 +156,7 @@ def test_a_bad_clip_is_reported_and_ends_with_2(run, model, recordings):
         (("--steps", "2", "--sampler", "ddpm"), "unknown sampler 'ddpm'"),
         (("--generated", "made=none", "--sampler", "ddim"), "are for models; name one with --model"),
         (("--generated", "made=none", "--dtype", "bfloat16"), "are for models; name one with --model"),
-        (("--dtype", "float8"), "unknown dtype 'float8'"),
+        (("--dtype", "float8"), "unknown precision 'float8'"),
         (("--generated", "a=none", "--tolerance-ms", "-1"), None),
     ],
 )

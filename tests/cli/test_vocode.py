@@ -182,7 +182,7 @@ def test_dtype_auto_is_what_the_processor_has_units_for(run, short, tmp_path, mo
         (("--steps", 0), "greater than or equal to 1"),
         (
             ("--dtype", "float8"),
-            "unknown dtype 'float8': did you mean 'float32'? allowed: auto, float32, bfloat16, float16, int8",
+            "unknown precision 'float8': did you mean 'float32'? allowed: auto, float32, bfloat16, float16, int8",
         ),
         (("--sampler", "dimm"), "did you mean 'ddim'"),
         (("--sampler", "ddim:eta=2"), "must lie between 0 and 1"),

@@ -26,6 +26,15 @@ def test_what_is_pushed_becomes_what_is_streamed() -> None:
     assert all(torch.equal(a, b) for a, b in zip([p for p in pieces if len(p)], streamed, strict=True))
 
 
+@pytest.mark.parametrize("pipeline_frames", [None, 4])
+def test_chunks_in_the_same_memory(pipeline_frames: int | None) -> None:
+    """Frames that a pipeline had yet to take were those of the chunk after them."""
+    audio, pieces, memory = VOCODER.open_stream(2, 5, pipeline_frames=pipeline_frames), [], torch.empty(4, 2)
+    for chunk in mel_of(N_FRAMES)[0].split(2, dim=1):
+        pieces.append(audio.push(memory.copy_(chunk)))
+    assert_equal(torch.cat([*pieces, audio.finish()]), WHOLE)
+
+
 def test_an_asynchronous_loop() -> None:
     async def mels() -> AsyncIterator[Tensor]:
         for chunk in CHUNKS:

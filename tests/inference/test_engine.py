@@ -70,6 +70,26 @@ def test_noise_levels_are_compared_only_where_their_layout_leaves_it_open(make: 
             predict(y, torch.tensor([0.5, 0.25]))
 
 
+def test_constants_of_a_noise_level_are_computed_once(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For all mels; and a level that was rounded to float32 is another one, as is its embedding."""
+    network, computed, original = make(), [], PreparedFiLM.at
+    y, mel, levels = inputs(network, 1, 3)
+    engine, rounded = Engine.prepare(network), levels.float()
+
+    def watched(film: PreparedFiLM, noise_level: Tensor) -> LevelBias:
+        computed.append(noise_level.item())
+        return original(film, noise_level)
+
+    monkeypatch.setattr(PreparedFiLM, "at", watched)
+    with torch.inference_mode():
+        for other in (mel, mel + 1):
+            predict = engine.bind(other)
+            predict(y, rounded)
+            for level in (levels, levels / 2, rounded.double()):
+                torch.testing.assert_close(predict(y, level), network(y, other, level), rtol=0, atol=1e-10)
+    assert len(computed) == 4 * len(network.films)
+
+
 def test_scales_and_shifts_of_one_level_at_a_time(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """They are the largest tensors of a step."""
     network = make()

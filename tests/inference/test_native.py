@@ -5,6 +5,7 @@ import os
 import stat
 import subprocess
 import sys
+import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -128,6 +129,10 @@ def test_an_engine_with_and_without(make: Make, precision: str) -> None:
     assert max(errors) < (1e-5 if precision == "float32" else 0.02)
 
 
+def test_the_users_cache_is_not_that_of_the_tests() -> None:
+    assert native._cache_folder().is_relative_to(tempfile.gettempdir())
+
+
 def test_compiled_once_for_all_processes(own_cache: Path) -> None:
     NativeKernels.load(torch.float32)
     (kept,) = own_cache.iterdir()
@@ -137,6 +142,20 @@ def test_compiled_once_for_all_processes(own_cache: Path) -> None:
     assert [(path, path.stat().st_mtime_ns) for path in own_cache.iterdir()] == [(kept, written)]
     NativeKernels.load(torch.bfloat16)
     assert len(list(own_cache.iterdir())) == 2
+
+
+def test_compared_with_pytorch_once_in_a_process(own_cache: Path, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For each precision, whatever engines are prepared."""
+    checked, original = [], NativeKernels.check
+
+    def watched(kernels: NativeKernels, device: torch.device, dtype: torch.dtype) -> None:
+        checked.append(dtype)
+        original(kernels, device, dtype)
+
+    monkeypatch.setattr(NativeKernels, "check", watched)
+    for precision in ("float32", "bfloat16", "float32"):
+        Engine.prepare(make().float(), precision)
+    assert checked == [torch.float32, torch.bfloat16]
 
 
 def test_another_processor_compiles_its_own(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,14 +1,15 @@
 """The fast engine: a network prepared once, bound to a mel, called by any sampler."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 import torch
 import torch.nn.functional as F
 
 from wavegrad.device import Precision
 from wavegrad.errors import ConfigError
-from wavegrad.inference.film import OneLevel
+from wavegrad.inference.film import LevelBias, OneLevel
 from wavegrad.inference.graphs import CudaRecorder, GraphCache, bucket
 from wavegrad.inference.kernels import Kernels, choose_kernels
 from wavegrad.inference.prepared import Condition, PreparedNetwork
@@ -22,6 +23,8 @@ DTYPES: dict[Precision, torch.dtype] = {
     "float16": torch.float16,
     "int8": torch.int8,
 }
+KEPT_LEVELS = 128
+"""Noise levels whose constants an engine keeps, those used last: some 40 kB each for Base."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +132,19 @@ class Engine:
 
     def _step(self, inputs: tuple[Waveform, OneLevel, Condition]) -> Waveform:
         y, noise_level, condition = inputs
-        return self.network.step(y, condition, self.network.levels(noise_level))
+        return self.network.step(y, condition, self._levels(noise_level))
+
+    def _levels(self, noise_level: OneLevel) -> tuple[LevelBias, ...]:
+        """Those of a GPU are computed at every step: to look at the level, the processor would have to wait."""
+        if noise_level.is_cuda:
+            return self.network.levels(noise_level)
+        return self._kept_levels(noise_level.item(), noise_level.dtype)
+
+    @cached_property
+    def _kept_levels(self) -> Callable[[float, torch.dtype], tuple[LevelBias, ...]]:
+        """`PreparedNetwork.levels`, once for all calls; threads may share it."""
+        levels = self.network.levels
+        return lru_cache(KEPT_LEVELS)(lambda level, dtype: levels(torch.tensor([level], dtype=dtype)))
 
 
 def _is_one_level(noise_level: NoiseLevel) -> bool:

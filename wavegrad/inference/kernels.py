@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TypeVar
 
 import torch
@@ -70,7 +71,13 @@ def seen_to_work(device: torch.device, dtype: torch.dtype, load: Callable[[torch
 
     def load_and_check() -> Found:
         kernels = load(dtype)
-        kernels.check(device, dtype)
+        _check_once(kernels, device, dtype)
         return kernels
 
     return if_it_works(load_and_check)
+
+
+@cache
+def _check_once(kernels: FusedKernels | NativeKernels, device: torch.device, dtype: torch.dtype) -> None:
+    """What was seen to work is not tried again in this process."""
+    kernels.check(device, dtype)

@@ -196,7 +196,8 @@ class FrozenModel:
     @cached_property
     def _prior_gains(self) -> PriorGains:
         """Its tables are made and brought to the device once."""
-        return PriorGains(self.mel_config, self.prior).to(self.device)
+        with torch.inference_mode(False):  # gradients may be wanted later
+            return PriorGains(self.mel_config, self.prior).to(self.device)
 
     def _consistency(self, griffin_lim: int | None) -> MelConsistency:
         n_iter = self._iterations(griffin_lim)
