@@ -7,22 +7,13 @@ import torch
 from torch import Tensor
 
 from tests.audio.test_consistency import CONFIGS, mel_of, noisy, speech
-from wavegrad import compiled
+from tests.test_compiled import needs_compiler
 from wavegrad.audio import MEL_PRESETS, consistency, mel_preset
 from wavegrad.audio.consistency import MelConsistency, native_projection
 from wavegrad.audio.mel import MelConfig
 from wavegrad.audio.native_consistency import LANES, SparseBands
+from wavegrad.compiled import KernelWarning
 
-
-def can_compile() -> bool:
-    try:
-        compiled._command(())
-    except ImportError:
-        return False
-    return True
-
-
-needs_compiler = pytest.mark.skipif(not can_compile(), reason="no C compiler, or not Linux")
 ALL = CONFIGS | {name: mel_preset(name) for name in MEL_PRESETS}
 ALL["empty bands"] = replace(CONFIGS["same"], n_mels=60)
 ALL["normalized powers"] = replace(CONFIGS["powers"], stft_normalized=True)
@@ -159,7 +150,7 @@ def test_one_that_is_wrong_is_reported_and_not_used(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(SparseBands, "of", too_loud)
     native_projection.cache_clear()
     try:
-        with pytest.warns(compiled.KernelWarning, match="projection of a spectrogram differs from PyTorch's"):
+        with pytest.warns(KernelWarning, match="projection of a spectrogram differs from PyTorch's"):
             assert native_projection(CONFIGS["same"]) is None
     finally:
         native_projection.cache_clear()

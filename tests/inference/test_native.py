@@ -5,7 +5,6 @@ import os
 import stat
 import subprocess
 import sys
-import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +13,7 @@ import pytest
 import torch
 
 from tests.inference.conftest import Make, inputs
-from wavegrad import compiled
+from tests.test_compiled import needs_compiler
 from wavegrad.compiled import FEW_VALUES
 from wavegrad.inference import Engine, EngineOptions, KernelWarning, native
 from wavegrad.inference.ends import Ends
@@ -26,15 +25,7 @@ from wavegrad.inference.upsampled_conv import sum_phases
 CPU = torch.device("cpu")
 
 
-def can_compile() -> bool:
-    try:
-        compiled._command(())
-    except ImportError:
-        return False
-    return True
-
-
-pytestmark = pytest.mark.skipif(not can_compile(), reason="no C compiler, or not Linux")
+pytestmark = needs_compiler
 
 
 @pytest.fixture
@@ -129,21 +120,6 @@ def test_an_engine_with_and_without(make: Make, precision: str) -> None:
     assert max(errors) < (1e-5 if precision == "float32" else 0.02)
 
 
-def test_the_users_cache_is_not_that_of_the_tests() -> None:
-    assert native._cache_folder().is_relative_to(tempfile.gettempdir())
-
-
-def test_compiled_once_for_all_processes(own_cache: Path) -> None:
-    NativeKernels.load(torch.float32)
-    (kept,) = own_cache.iterdir()
-    written = kept.stat().st_mtime_ns
-    native._library.cache_clear()
-    NativeKernels.load(torch.float32).check(CPU, torch.float32)
-    assert [(path, path.stat().st_mtime_ns) for path in own_cache.iterdir()] == [(kept, written)]
-    NativeKernels.load(torch.bfloat16)
-    assert len(list(own_cache.iterdir())) == 2
-
-
 def test_compared_with_pytorch_once_in_a_process(own_cache: Path, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """For each precision, whatever engines are prepared."""
     checked, original = [], NativeKernels.check
@@ -158,47 +134,11 @@ def test_compared_with_pytorch_once_in_a_process(own_cache: Path, make: Make, mo
     assert checked == [torch.float32, torch.bfloat16]
 
 
-def test_another_processor_compiles_its_own(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A home that several machines share must not hand one the other's instructions."""
-    NativeKernels.load(torch.float32)
-    native._library.cache_clear()
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"cpu_name": "another"})
-    NativeKernels.load(torch.float32)
-    assert len(list(own_cache.iterdir())) == 2
-
-
-def test_a_cache_that_is_a_file(own_cache: Path) -> None:
-    own_cache.write_text("in the way")
-    NativeKernels.load(torch.float32).check(CPU, torch.float32)
-    assert own_cache.read_text() == "in the way"
-
-
 def test_an_engine_that_may_not_compiles_nothing(own_cache: Path, make: Make) -> None:
     Engine.prepare(make().float(), options=EngineOptions(fused=False))
     assert not own_cache.exists()
     Engine.prepare(make().float())
     assert len(list(own_cache.iterdir())) == 1
-
-
-def test_without_a_home(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def home() -> Path:
-        raise RuntimeError("Could not determine home directory.")
-
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setattr(Path, "home", home)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert choose_kernels(CPU, torch.float32).modulate is not modulated
-    assert not own_cache.exists()
-
-
-def test_a_kept_file_that_is_damaged(own_cache: Path) -> None:
-    NativeKernels.load(torch.float32)
-    (kept,) = own_cache.iterdir()
-    kept.unlink()  # it is mapped into this process, which writing would hurt
-    kept.write_bytes(b"\x7fELF")
-    native._library.cache_clear()
-    NativeKernels.load(torch.float32).check(CPU, torch.float32)
 
 
 def test_without_a_compiler_nothing_is_said(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
