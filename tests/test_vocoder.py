@@ -1,6 +1,7 @@
 """The vocoder: the same audio for the same arguments, whatever was called before or lies next to it."""
 
 import copy
+import inspect
 import json
 import math
 import pickle
@@ -8,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -29,7 +31,9 @@ from wavegrad.diffusion import (
 )
 from wavegrad.errors import AudioError, CheckpointError, ConfigError
 from wavegrad.network import WaveGrad, network_preset
-from wavegrad.vocoder import Vocoder, generic_schedule
+from wavegrad.vocoder import EngineName, Vocoder, generic_schedule
+from wavegrad.vocoder.items import item_seeds
+from wavegrad.vocoder.schedules import choose_schedule
 
 MEL = mel_preset("wavegrad-24k")
 HOP = MEL.hop_length
@@ -233,6 +237,35 @@ def test_seeds(vocoder: Vocoder, mel: Tensor) -> None:
         vocoder(mel, 1, [4])
 
 
+@pytest.mark.parametrize("seed", [np.int64(4), np.array([4, 5]), torch.tensor([4, 5]), (4, np.int64(5))], ids=repr)
+def test_integers_of_all_kinds_are_seeds(seed: object) -> None:
+    found = inspect.unwrap(item_seeds)(seed, 2)
+    assert found == [4, 5]
+    assert all(type(one) is int for one in found)
+
+
+@pytest.mark.parametrize("seed", [1.5, None, "4", [1.0, 2.0]], ids=repr)
+def test_what_is_no_seed(seed: object) -> None:
+    with pytest.raises(ConfigError, match=r"^seed is .*; pass a whole number"):
+        inspect.unwrap(item_seeds)(seed, 2)
+
+
+@pytest.mark.parametrize("wanted", [[1e-4, 0.5], (1e-4, 0.5), np.array([1e-4, 0.5]), 6.0, np.int64(6), True], ids=repr)
+def test_what_is_no_schedule(vocoder: Vocoder, wanted: object) -> None:
+    """Other packages take a list of betas: "unhashable type: 'list'"."""
+    with pytest.raises(ConfigError, match=r"^schedule is .*; pass NoiseSchedule\(betas\)"):
+        choose_schedule(wanted, vocoder.schedules, "6", vocoder.prior)
+
+
+@pytest.mark.parametrize("engine", ["fast", "reference"])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_weights_become_float32(mel: Tensor, dtype: torch.dtype, engine: EngineName) -> None:
+    """A network in float64 failed in the middle of the reference."""
+    other = Vocoder(MEL, tiny_network().to(dtype))
+    expected = Vocoder(MEL, tiny_network().to(dtype).float())
+    assert torch.equal(other(mel, 2, engine=engine), expected(mel, 2, engine=engine))
+
+
 def test_parts_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ConfigError, match="= 256 samples per frame, but the mel has a hop of 300"):
         Vocoder(MEL, WaveGrad(network_preset("tiny", 128, hop_length=256)))
@@ -246,6 +279,19 @@ def test_parts_that_do_not_fit_are_refused() -> None:
 def test_waveforms_that_are_none(vocoder: Vocoder, waveform: Tensor) -> None:
     with pytest.raises(AudioError, match="waveform"):
         vocoder.mel(waveform)
+
+
+def test_arrays_and_numbers_are_no_waveforms(vocoder: Vocoder) -> None:
+    resynthesize = inspect.unwrap(Vocoder.resynthesize)
+    with pytest.raises(AudioError, match=r"^a waveform is a ndarray; pass tensors: torch.from_numpy\(waveform\)"):
+        resynthesize(vocoder, np.zeros(300))
+    with pytest.raises(AudioError, match="a waveform is `time`"):
+        resynthesize(vocoder, torch.tensor(0.0))
+
+
+def test_a_batch_in_a_list_of_mels_is_refused(vocoder: Vocoder, mel: Tensor) -> None:
+    with pytest.raises(AudioError, match=r"a mel of shape \(2, 128, 6\) in a list of single ones"):
+        inspect.unwrap(Vocoder.batch)(vocoder, [mel])
 
 
 def test_a_waveform_with_nan_is_refused(vocoder: Vocoder) -> None:
@@ -368,10 +414,13 @@ def test_the_gpu_makes_the_same_audio(vocoder: Vocoder, mel: Tensor, monkeypatch
 
 
 def test_tables_are_made_once(vocoder: Vocoder, mel: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those of the check of a mel and of the prior: each call made them anew."""
-    first = vocoder(mel, 2)
-    monkeypatch.setattr("wavegrad.audio.mel.mel_filterbank", None)
+    """Those of the check of a mel and of the prior: each call made them anew; and those of Griffin-Lim, which each new
+    number of iterations made, and kept."""
+    first, brought = vocoder(mel, 2), replace(vocoder)(mel, 2, griffin_lim=2)
+    for module in ("mel", "consistency"):
+        monkeypatch.setattr(f"wavegrad.audio.{module}.mel_filterbank", None)
     assert torch.equal(vocoder(mel, 2), first)
+    assert torch.equal(vocoder(mel, 2, griffin_lim=2), brought)
     with pytest.raises(TypeError, match="not callable"):
         vocoder.to("cpu")(mel, 2)  # a copy may be on another device, and makes its own
 

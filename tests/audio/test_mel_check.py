@@ -42,6 +42,11 @@ def test_real_sounds_pass(name: str) -> None:
         check_mel(mel_of(SOUNDS[name])[0, :, :1], CONFIG)
 
 
+def test_arrays_are_no_tensors() -> None:
+    with pytest.raises(AudioError, match=r"^a mel is a ndarray; pass tensors: torch.from_numpy\(mel\)$"):
+        check_mel(mel_of(NOISE).numpy(), CONFIG)
+
+
 def speech_like() -> Tensor:
     """A mel with the contrast of speech, of 80 frames."""
     return mel_of(NOISE * 10 ** (-2.5 + 1.8 * torch.sin(9 * TIME)))

@@ -17,6 +17,7 @@ LAYOUTS = {
     "short": SHORT,
     "factor 1": replace(SHORT, factors=(4, 3, 1)),
     "nearest": replace(SHORT, downsampling="nearest"),
+    "learned variance": replace(SHORT, learned_variance=True),
     "two blocks, linear": replace(SHORT, downsampling="linear", upsampling="linear", blocks_per_level=2),
 }
 

@@ -237,6 +237,8 @@ def test_options_are_checked_at_once() -> None:
         VOCODER.stream([], lookahead_frames=-1)
     with pytest.raises(ConfigError, match="pipeline_frames is 0"):
         VOCODER.stream([], pipeline_frames=0)
+    with pytest.raises(ConfigError, match="pipeline_frames is -3"):
+        VOCODER.look_ahead(1, pipeline_frames=-3)
     with pytest.raises(ConfigError, match="unknown schedule"):
         VOCODER.stream([], "sevn")
     with pytest.raises(ConfigError, match="2 seeds for 1 mels"):

@@ -26,7 +26,15 @@ class MelWarning(UserWarning):
     """A mel that hardly comes from the model's front-end; the audio will probably be wrong."""
 
 
-def check_mel(mel: Tensor, config: MelConfig) -> None:
+def tensor_of(value: object, what: str) -> Tensor:
+    """The value as it is; AudioError for something else than a tensor."""
+    if not isinstance(value, Tensor):
+        hint = f": torch.from_numpy({what.split()[-1]})" if type(value).__module__ == "numpy" else ""
+        raise AudioError(f"{what} is a {type(value).__name__}; pass tensors{hint}")
+    return value
+
+
+def check_mel(mel: object, config: MelConfig) -> None:
     """Refuse a mel that cannot come from the front-end, and warn about one that hardly does.
 
     Not every foreign convention can be told from its values: natural and decimal logarithms overlap, for example.
@@ -36,12 +44,13 @@ def check_mel(mel: Tensor, config: MelConfig) -> None:
         config: the front-end.
 
     Raises:
-        AudioError: wrong number of axes or bands, empty, not floats, without values ("meta"), not finite, or values far
-            beyond those of the front-end.
+        AudioError: no tensor, wrong number of axes or bands, empty, not floats, without values ("meta"), not finite, or
+            values far beyond those of the front-end.
 
     Warns:
         MelWarning: values beyond those of the front-end, or without contrast.
     """
+    mel = tensor_of(mel, "a mel")
     _check_shape(mel, config)
     _check_range(_range(mel, 0), mel.shape[-1], config)
 

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from wavegrad.audio.mel import MelConfig
-from wavegrad.audio.mel_check import check_mel
+from wavegrad.audio.mel_check import check_mel, tensor_of
 from wavegrad.diffusion import LinearStep
 from wavegrad.errors import AudioError
 from wavegrad.streaming import StreamModel, StreamOptions, VocoderStream
@@ -105,9 +105,7 @@ class AudioStream:
 
 def check_chunk(chunk: object, config: MelConfig) -> None:
     """`check_mel` for a part of one, which may have no frame; AudioError for something else."""
-    if not isinstance(chunk, Tensor):
-        hint = ": torch.from_numpy(chunk)" if type(chunk).__module__ == "numpy" else ""
-        raise AudioError(f"a chunk is a {type(chunk).__name__}; pass tensors{hint}")
+    chunk = tensor_of(chunk, "a chunk")
     shape = tuple(chunk.shape)
     if chunk.dim() == 1:
         raise AudioError(f"a chunk of shape {shape}; a single frame is one of shape ({config.n_mels}, 1)")

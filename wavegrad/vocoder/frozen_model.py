@@ -40,7 +40,8 @@ class FrozenModel:
 
     Args:
         mel_config: the front-end the network was trained with.
-        network: the noise estimator; it is copied, so that training on does not reach into the vocoder.
+        network: the noise estimator; it is copied, its weights as float32, so that training on does not reach into the
+            vocoder.
         prior: the noise that the refinement starts from, as in training.
         schedules: the noise schedules that the model knows by name; left out, `standard_schedules`.
         default_schedule: the one that is used when none is asked for.
@@ -65,8 +66,6 @@ class FrozenModel:
     """Prepared when first used; what a call returns does not depend on it."""
     _stream_layers: dict[Precision, StreamLayers] = field(default_factory=dict, init=False, repr=False)
     """As the engines."""
-    _consistencies: dict[int, MelConsistency] = field(default_factory=dict, init=False, repr=False)
-    """By number of iterations, as the engines."""
 
     def __post_init__(self) -> None:
         if not self.schedules:
@@ -83,6 +82,8 @@ class FrozenModel:
             raise ConfigError(unknown("default schedule", self.default_schedule, self.schedules))
         check_iterations(self.griffin_lim, self.mel_config)
         network = copy.deepcopy(self.network).eval().requires_grad_(False)
+        for parameter in network.parameters():
+            parameter.data = parameter.data.float()  # borders of noise levels stay float64
         object.__setattr__(self, "network", network)
         object.__setattr__(self, "schedules", MappingProxyType(dict(self.schedules)))
 
@@ -199,12 +200,16 @@ class FrozenModel:
         with torch.inference_mode(False):  # gradients may be wanted later
             return PriorGains(self.mel_config, self.prior).to(self.device)
 
+    @cached_property
+    def _no_iterations(self) -> MelConsistency:
+        """As the gains of the prior."""
+        with torch.inference_mode(False):
+            return MelConsistency(self.mel_config, 0, fused=self.engine_options.fused).to(self.device)
+
     def _consistency(self, griffin_lim: int | None) -> MelConsistency:
-        n_iter = self._iterations(griffin_lim)
-        if n_iter not in self._consistencies:
-            consistency = MelConsistency(self.mel_config, n_iter, fused=self.engine_options.fused)
-            self._consistencies[n_iter] = consistency.to(self.device)
-        return self._consistencies[n_iter]
+        consistency = copy.copy(self._no_iterations)  # with the same tables
+        consistency.n_iter = self._iterations(griffin_lim)
+        return consistency
 
     def _bound(
         self,

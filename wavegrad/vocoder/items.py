@@ -1,6 +1,7 @@
 """The items of a batch: a seed, a length and an end for each."""
 
-from collections.abc import Sequence
+import operator
+from collections.abc import Iterable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -8,14 +9,19 @@ from jaxtyping import Float
 from torch import Tensor
 
 from wavegrad.audio.lapped import Coefficients
+from wavegrad.audio.mel_check import tensor_of
 from wavegrad.audio.prior import colour
 from wavegrad.errors import AudioError, ConfigError
 from wavegrad.shapes import Waveform
 
 
 def item_seeds(seed: int | Sequence[int], n_items: int) -> list[int]:
-    """seed + i, or seed[i], of each item; ConfigError if they are not as many."""
-    seeds = [seed + i for i in range(n_items)] if isinstance(seed, int) else list(seed)
+    """seed + i, or seed[i], of each item; ConfigError if they are not as many, or no integers of any kind."""
+    try:
+        given = [operator.index(one) for one in seed] if isinstance(seed, Iterable) else operator.index(seed)
+    except TypeError:
+        raise ConfigError(f"seed is {seed!r}; pass a whole number, or one for each mel") from None
+    seeds = [given + i for i in range(n_items)] if isinstance(given, int) else given
     if len(seeds) != n_items:
         raise ConfigError(f"{len(seeds)} seeds for {n_items} mels; pass one for each, or a single number")
     return seeds
@@ -65,8 +71,9 @@ def crop_items(waveform: Waveform, lengths: list[int]) -> Float[Tensor, "batch l
     return waveform[:, : max(lengths)].where(inside, 0.0)
 
 
-def batch_of_waveforms(waveform: Tensor) -> Tensor:
+def batch_of_waveforms(waveform: object) -> Tensor:
     """`time` or `batch time` -> `batch time`; AudioError for what is no waveform, empty or not finite."""
+    waveform = tensor_of(waveform, "a waveform")
     if waveform.dim() not in (1, 2) or not waveform.is_floating_point():
         raise AudioError(
             f"a waveform is `time` or `batch time` of floats; got {waveform.dtype}, {tuple(waveform.shape)}"

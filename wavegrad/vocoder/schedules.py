@@ -22,7 +22,7 @@ def standard_schedules(prior: PriorConfig) -> dict[str, NoiseSchedule]:
 
 
 def choose_schedule(
-    wanted: NoiseSchedule | str | int | None, known: Mapping[str, NoiseSchedule], default: str, prior: PriorConfig
+    wanted: object, known: Mapping[str, NoiseSchedule], default: str, prior: PriorConfig
 ) -> NoiseSchedule:
     """The schedule of a name or number of steps.
 
@@ -34,15 +34,19 @@ def choose_schedule(
         prior: of the model.
 
     Raises:
-        ConfigError: there is no schedule of that name, or less than one step.
+        ConfigError: there is no schedule of that name, less than one step, or `wanted` is something else.
     """
     if isinstance(wanted, NoiseSchedule):
         return wanted
     if wanted is None:
         return known[default]
-    if isinstance(wanted, int):
+    if isinstance(wanted, int) and not isinstance(wanted, bool):
         of_that_length = (s for s in (known[default], *known.values()) if s.n_steps == wanted)
         return next(of_that_length, None) or generic_schedule(wanted, prior)
+    if not isinstance(wanted, str):
+        raise ConfigError(
+            f"schedule is {wanted!r}; pass NoiseSchedule(betas), the name of a schedule, or a number of steps (an int)"
+        )
     if wanted in known:
         return known[wanted]
     if wanted in SCHEDULES:

@@ -115,6 +115,11 @@ class StreamingModel(FrozenModel):
         griffin_lim: int | None = None,
         pipeline_frames: int | None = None,
     ) -> LookAhead:
-        """How far behind the mel the audio of `stream` comes."""
+        """How far behind the mel the audio of `stream` comes.
+
+        Raises:
+            ConfigError: as `stream`.
+        """
+        pipeline_frames = StreamOptions(None, pipeline_frames).pipeline_frames
         n_steps, n_iter = self.find_schedule(schedule).n_steps, self._iterations(griffin_lim)
         return look_ahead(self.network.config, self.mel_config, self.prior, n_steps, n_iter, pipeline_frames)

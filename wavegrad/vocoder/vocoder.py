@@ -13,11 +13,12 @@ from wavegrad.audio.mel_check import check_mel
 from wavegrad.checkpoint import Model, load_model, resolve_model, save_model
 from wavegrad.device import PrecisionName, choose_precision
 from wavegrad.diffusion import NoiseSchedule, Sampler, Variance, choose_sampler
-from wavegrad.errors import CheckpointError, ConfigError
+from wavegrad.errors import AudioError, CheckpointError, ConfigError
 from wavegrad.inference import in_smaller_batches, sample_at_once
 from wavegrad.shapes import Waveform
 from wavegrad.vocoder.frozen_model import EngineName
 from wavegrad.vocoder.items import (
+    batch_of_waveforms,
     colour_items,
     crop_items,
     hold_last_frame,
@@ -190,6 +191,8 @@ class Vocoder(StreamingModel):
         """
         for mel in mels:
             check_mel(mel, self.mel_config)
+            if mel.dim() != 2:
+                raise AudioError(f"a mel of shape {tuple(mel.shape)} in a list of single ones; split it: list(mel)")
         seeds = item_seeds(seed, len(mels))
 
         def run(items: list[int]) -> list[Tensor]:
@@ -228,7 +231,7 @@ class Vocoder(StreamingModel):
             waveform: `batch time` or `time`, any length from 1 sample on, at `sample_rate`.
             schedule, seed, sampler, variance, guidance, precision, griffin_lim: as in a call.
         """
-        n_samples = waveform.shape[-1]
+        n_samples = batch_of_waveforms(waveform).shape[1]
         mel = self.mel(F.pad(waveform, (0, -n_samples % self.hop_length)))
         return self(
             mel,
