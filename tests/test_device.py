@@ -1,12 +1,21 @@
-"""Which precision "auto" is, on processors and GPUs of all kinds."""
+"""Which precision "auto" is, on processors and GPUs of all kinds, and that tests are not given another device."""
+
+import inspect
+import os
 
 import pytest
 import torch
 
-from wavegrad.device import Precision, choose_precision, has_bfloat16
+from wavegrad.device import Precision, choose_device, choose_precision, has_bfloat16
 from wavegrad.errors import ConfigError
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
+
+
+def test_a_test_is_given_no_gpu():
+    """Nor are the commands that it starts; on a machine with a GPU those of `vocode` took it, and int8 failed."""
+    assert choose_device("auto") == CPU
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == ""
 
 
 @pytest.mark.parametrize(

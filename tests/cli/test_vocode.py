@@ -196,7 +196,6 @@ def test_dtype_auto_is_what_the_processor_has_units_for(run, short, tmp_path, mo
 )
 def test_mistakes_get_one_line_and_exit_code_2(run, model, short, tmp_path, monkeypatch, options, message):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     result = run("vocode", short, "--out", tmp_path / "o", "--model", model, *options)
     assert result.code == 2
     assert message in result.err

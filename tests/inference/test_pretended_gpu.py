@@ -4,6 +4,7 @@ They have no values, so whatever looks at one, and would make the processor wait
 """
 
 from collections.abc import Callable, Hashable, Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 from unittest.mock import patch
 
@@ -15,7 +16,7 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTens
 from tests.inference.test_graphs import ByHand
 from wavegrad.audio.presets import mel_preset
 from wavegrad.audio.prior import PriorConfig
-from wavegrad.diffusion import Ancestral, CounterNoise, NoiseSchedule, seeded_noise
+from wavegrad.diffusion import Ancestral, CounterNoise, NoiseSchedule, linear_steps, seeded_noise
 from wavegrad.inference import Engine, EngineOptions, sample_at_once
 from wavegrad.inference.film import modulated
 from wavegrad.inference.fused_rows import FusedConvolution, FusedRows
@@ -23,11 +24,14 @@ from wavegrad.inference.graphs import GraphCache, Inputs, Recorded
 from wavegrad.inference.kernels import FusedKernels
 from wavegrad.inference.layers import Convolution
 from wavegrad.inference.prepared import PreparedNetwork
+from wavegrad.inference.streaming import StreamLayers
 from wavegrad.inference.upsampled_conv import sum_phases
 from wavegrad.network import WaveGrad, network_preset
+from wavegrad.streaming import StreamModel, StreamOptions, VocoderStream
 from wavegrad.vocoder import Vocoder
 
 SCHEDULE = NoiseSchedule.log_snr(3, 20.0, -20.0)
+STEPS = linear_steps(Ancestral(), NoiseSchedule.log_snr(2, 20.0, -20.0))
 
 
 @pytest.fixture
@@ -42,9 +46,9 @@ def gpu() -> Iterator[torch.device]:
         yield torch.device("cuda", 0)
 
 
-def tiny() -> WaveGrad:
+def tiny(**fields: object) -> WaveGrad:
     with torch.device("cuda"), patch("torch.nn.init.orthogonal_"):
-        return WaveGrad(network_preset("tiny"))
+        return WaveGrad(replace(network_preset("tiny"), **fields))
 
 
 class Direct(GraphCache):
@@ -137,3 +141,27 @@ def test_a_whole_synthesis_stays_on_the_device(
     ):
         audio = vocoder(torch.empty(2, vocoder.n_mels, 5), SCHEDULE, frames=frames, griffin_lim=griffin_lim)
     assert (audio.device, audio.dtype, audio.shape) == (gpu, torch.float32, (2, 5 * vocoder.hop_length))
+
+
+@pytest.mark.parametrize(
+    ("options", "fields"),
+    [
+        (StreamOptions(), {}),
+        (StreamOptions(pipeline_frames=4), {"upsampling": "linear", "downsampling": "linear"}),
+        (StreamOptions(lookahead_frames=2), {}),
+    ],
+    ids=str,
+)
+def test_a_stream_stays_on_the_device(
+    vocoder: Vocoder, gpu: torch.device, options: StreamOptions, fields: dict[str, object]
+) -> None:
+    """But for looks at the predictions; both its ends, where what lies outside the signal is cleared, included."""
+    tables = (vocoder._prior_gains, vocoder._consistencies[2])
+    for table in tables:
+        table.to(gpu)
+    model = StreamModel(StreamLayers.prepare(tiny(**fields), torch.bfloat16), vocoder.mel_config, *tables)
+    stream = VocoderStream(model, STEPS, [1, 2], options)
+    with patch("torch.isfinite", lambda x: SimpleNamespace(all=lambda: True)):
+        pieces = [*(stream.push(torch.empty(2, vocoder.n_mels, n)) for n in (1, 30)), stream.finish()]
+    assert {(piece.device, piece.dtype, len(piece)) for piece in pieces} == {(gpu, torch.float32, 2)}
+    assert sum(piece.shape[1] for piece in pieces) == 31 * vocoder.hop_length

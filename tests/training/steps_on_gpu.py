@@ -16,7 +16,8 @@ from wavegrad.training.data import find_clips, load_corpus
 from wavegrad.training.recipe import load_recipe
 from wavegrad.training.trainer import Trainer
 
-SETTINGS = ["data.crop_frames=4", "run.steps=200", "run.device=cuda"]
+SETTINGS = ["data.crop_frames=4", "run.steps=200", "run.device=cuda", "optimizer.learning_rate=5e-4"]
+"""The learning rate is that of `test_options.curve`, and for its reason."""
 
 
 def trainer(batch_size: int, **options: object) -> Trainer:
