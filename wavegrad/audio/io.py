@@ -1,5 +1,6 @@
 """Audio files: any format that libsndfile knows is read, to mono at any rate; WAV and FLAC are written."""
 
+import contextlib
 import io
 import os
 import warnings
@@ -146,7 +147,8 @@ def _replace(path: Path, content: bytes) -> None:
         temporary.write_bytes(content)
         os.replace(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # where nothing can be written, nothing can be removed
+            temporary.unlink(missing_ok=True)
         raise AudioError(f"{path}: cannot be written: {error.strerror}") from error
 
 

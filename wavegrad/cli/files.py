@@ -120,6 +120,14 @@ def make_folder(target: Path) -> None:
         raise AudioError(f"{target}: cannot be written: {error.strerror}") from error
 
 
+REMEDIES = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "free some space"),
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "choose another place, or change its permissions"),
+    **dict.fromkeys((errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EFBIG), "choose another one"),
+}
+"""What to do, by number of the system's error, where it is about a place that the user chose."""
+
+
 def is_full_disk(error: BaseException | None) -> bool:
     """Whether this, or what caused it, is that there is no room left: the next file would meet it too."""
     while error is not None and not isinstance(error, OSError):
