@@ -250,3 +250,10 @@ def test_another_network_does_not_take_the_weights(saved: Path) -> None:
     edit(saved / "config.json", lambda c: c["network"].update(mel_channels=other.mel_channels))
     with pytest.raises(CheckpointError, match=r"does not fit the network of config\.json"):
         load_model(saved)
+
+
+def test_a_damaged_card_is_no_reason_not_to_load_a_model(model: Model, tmp_path: Path) -> None:
+    """Regression: a UnicodeDecodeError."""
+    save_model(model, tmp_path / "m")
+    (tmp_path / "m" / "README.md").write_bytes(b"# caf\xe9\n")
+    assert load_model(tmp_path / "m").card == "# caf\ufffd\n"

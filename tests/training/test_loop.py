@@ -213,6 +213,11 @@ def test_a_checkpoint_in_which_bits_changed_is_passed_over(recipe, clips, tmp_pa
     assert load_newest(tmp_path, said.append).step == 0
     assert len(said) == 1
     assert "step-00000001.pt cannot be read (truncated or damaged): the sum of " in said[0]
+    content[len(content) // 2] ^= 0x40
+    content[content.rindex(b"/version")] = 0xFF  # in the name of a part, which is UTF-8: a UnicodeDecodeError once
+    newest.write_bytes(content)
+    assert load_newest(tmp_path, said.append).step == 0
+    assert "step-00000001.pt cannot be read (truncated or damaged): " in said[1]
 
 
 def test_a_crash_while_saving_leaves_the_old_checkpoint(recipe, clips, tmp_path, monkeypatch):

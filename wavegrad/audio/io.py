@@ -153,6 +153,11 @@ def _replace(path: Path, content: bytes) -> None:
 
 
 def check_is_file(path: str | Path) -> None:
+    """AudioError unless there is such a file, with a name that can be printed and written into reports."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise AudioError(f"{str(path)!a}: its name is no UTF-8; rename it") from error
     if not Path(path).is_file():
         raise AudioError(f"{path}: is not a file" if Path(path).exists() else f"{path}: does not exist")
 

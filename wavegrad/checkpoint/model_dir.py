@@ -103,7 +103,7 @@ def load_model(directory: str | Path) -> Model:
         )
     network = load_weights(config.network, root / WEIGHTS, config.weights)
     card = root / CARD
-    text = card.read_text(encoding="utf-8") if card.exists() else ""
+    text = card.read_text(encoding="utf-8", errors="replace") if card.exists() else ""
     return Model(config.mel, network, config.prior, schedules, config.default_schedule, text, config.griffin_lim)
 
 
@@ -199,8 +199,7 @@ def refuse_foreign(target: Path) -> None:
         others = [path.name for path in target.iterdir()]
     if others:
         raise CheckpointError(
-            f"{target} is no model directory: it holds {', '.join(others[:3])}; move that away, or save "
-            "to another one"
+            f"{target} is no model directory: it holds {', '.join(others[:3])}; move that away, or save to another one"
         )
 
 

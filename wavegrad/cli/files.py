@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wavegrad.errors import AudioError, ConfigError
+from wavegrad.suffixes import files_below
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def _expand(text: str, kinds: tuple[str, ...], without: Path | None) -> list[tup
     if path.is_file():
         return [(path, Path(path.name))]
     if path.is_dir():
-        files = sorted(p for p in path.rglob("*") if p.suffix.lower() in kinds and p.is_file())
+        files = files_below(path, kinds)
         if without is not None and path.resolve() in without.resolve().parents:
             files = [p for p in files if without.resolve() not in p.resolve().parents]
         return [(p, p.relative_to(path)) for p in files]

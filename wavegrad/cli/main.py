@@ -1,5 +1,6 @@
 """The command `wavegrad`."""
 
+import io
 import os
 import sys
 from typing import Annotated
@@ -60,6 +61,9 @@ def options(
 def main() -> None:
     """Exit codes: 0 done, 2 the user's mistake or a place that cannot be written (one line, no traceback), 1 ours; 141
     as of any command whose output nobody reads any more."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names that the terminal's encoding lacks are no reason to stop
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except WavegradError as error:

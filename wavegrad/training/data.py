@@ -19,7 +19,7 @@ from wavegrad.audio.mel_check import check_mel
 from wavegrad.audio.mel_file import read_mel
 from wavegrad.errors import AudioError, TrainingError
 from wavegrad.shapes import Mask, Mel
-from wavegrad.suffixes import AUDIO, MELS
+from wavegrad.suffixes import AUDIO, MELS, files_below
 from wavegrad.training.bank import ClipBank, MelBank, to_device
 from wavegrad.training.clip_mels import LEAST, at_gain, check_gain, raw_mels
 from wavegrad.training.recipe import DataRecipe
@@ -61,7 +61,7 @@ def find_clips(folder: Path) -> list[Path]:
     """Audio files below `folder`, sorted by path."""
     if not folder.is_dir():
         raise TrainingError(f"{folder} is not a folder; pass the folder that holds the audio files")
-    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in AUDIO and p.is_file())
+    return files_below(folder, AUDIO)
 
 
 def load_corpus(
@@ -157,7 +157,8 @@ def hold_out(paths: list[Path], root: Path, n_valid: int) -> tuple[list[Path], l
         raise TrainingError("data.valid_clips is 0: nothing is held out to validate on; pass --valid DIR or raise it")
     if len(paths) == 1:
         raise TrainingError(f"{root} has 1 clip, of which none can be held out; pass --valid DIR")
-    by_hash = sorted(paths, key=lambda p: hashlib.sha256(p.relative_to(root).as_posix().encode()).digest())
+    names = {p: p.relative_to(root).as_posix().encode(errors="surrogateescape") for p in paths}
+    by_hash = sorted(paths, key=lambda p: hashlib.sha256(names[p]).digest())
     if len(paths) < 2 * n_valid:
         raise TrainingError(
             f"{root} has {len(paths)} clips, too few to hold out {n_valid}; pass --valid DIR, or lower "
