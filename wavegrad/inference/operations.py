@@ -86,7 +86,7 @@ def _layers(c: WaveGradConfig) -> Iterator[Count]:
     mel = Fraction(3 * c.n_mels * c.mel_channels)
     yield Count("mel", mel, mel, Fraction(0), mel)
     yield _same("waveform", hop * 5 * c.waveform_channels)
-    yield _same("output", hop * 3 * c.ublock_channels[-1])
+    yield _same("output", hop * 3 * c.ublock_channels[-1] * (2 if c.learned_variance else 1))
     yield from _up(c)
     rate, n_in = hop, c.waveform_channels
     widths = zip((*c.dblock_channels, 0), reversed(c.ublock_channels), (*reversed(c.factors[1:]), 1), strict=True)
