@@ -131,8 +131,10 @@ def test_held_out_clips_stay_held_out_when_others_come(tmp_path):
     assert len(set(valid) & set(fewer)) >= 6  # all but those that newcomers displaced
     train, valid = hold_out(paths, tmp_path, 10)
     assert not set(train) & set(valid)
-    with pytest.raises(TrainingError, match="too few"):
+    with pytest.raises(TrainingError, match=r"too few to hold out 3; .* lower data\.valid_clips to 2 or less"):
         hold_out(paths[:5], tmp_path, 3)
+    with pytest.raises(TrainingError, match=r"1 clip, of which none can be held out; pass --valid DIR$"):
+        hold_out(paths[:1], tmp_path, 1)
 
 
 def test_speech_is_found_at_any_depth():

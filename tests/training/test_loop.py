@@ -213,6 +213,11 @@ def test_a_checkpoint_in_which_bits_changed_is_passed_over(recipe, clips, tmp_pa
     assert load_newest(tmp_path, said.append).step == 0
     assert len(said) == 1
     assert "step-00000001.pt cannot be read (truncated or damaged): the sum of " in said[0]
+    content[len(content) // 2] ^= 0x40
+    content[content.rindex(b"/version")] = 0xFF  # in the name of a part, which is UTF-8: a UnicodeDecodeError once
+    newest.write_bytes(content)
+    assert load_newest(tmp_path, said.append).step == 0
+    assert "step-00000001.pt cannot be read (truncated or damaged): " in said[1]
 
 
 def test_a_crash_while_saving_leaves_the_old_checkpoint(recipe, clips, tmp_path, monkeypatch):
@@ -258,6 +263,51 @@ def test_other_clips_and_a_lost_best_model_are_noticed(recipe, tmp_path):
     shutil.copy(clips[2], valid / clips[0].name)
     assert said(4) == ["the clips to validate on are others than those of the checkpoint"]
     assert load_newest(run / "checkpoints", quiet).best_loss > 0
+
+
+def test_what_lies_beside_a_model_is_kept_and_costs_no_steps(recipe, tmp_path, monkeypatch):
+    """Regression: notes in RUN/best ended the run at the next validation, and the steps since the checkpoint were
+    lost, each time anew."""
+    recipe = change(recipe, "run", steps=4, validate_every=2, checkpoint_every=100)
+    run, notes = tmp_path / "run", tmp_path / "run" / "best" / "notes.txt"
+    true_call = Validator.__call__
+
+    def write_notes(*arguments):
+        if (run / "best").is_dir():
+            notes.touch()
+        return true_call(*arguments)
+
+    train(change(recipe, "run", steps=1), SPEECH, run, say=quiet)
+    monkeypatch.setattr(Validator, "__call__", write_notes)
+    monkeypatch.setattr(Validator, "losses", lambda self, network: {0.5: -1.0})  # the best ever
+    holds = r"best is no model directory: it holds notes\.txt; move that away"
+    with pytest.raises(CheckpointError, match=holds):
+        train(recipe, SPEECH, run, say=quiet)
+    assert load_newest(run / "checkpoints", quiet).step == 2
+    monkeypatch.setattr(Trainer, "train_step", None)
+    with pytest.raises(CheckpointError, match=holds):
+        train(recipe, SPEECH, run, say=quiet)
+    assert notes.exists()
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory."), MemoryError()])
+def test_too_little_memory_is_one_line(recipe, tmp_path, monkeypatch, error):
+    """Regression: a traceback, the first thing that a new user of a GPU meets."""
+    monkeypatch.setattr(Trainer, "train_step", lambda self: (_ for _ in ()).throw(error))
+    said = r"^not enough memory for step 1, 2 crops of 4 frames in 1 parts: raise run\.accumulate, "
+    with pytest.raises(TrainingError, match=said):
+        train(recipe, SPEECH, tmp_path, say=quiet)
+
+
+def test_a_first_validation_that_is_not_finite_is_not_the_best_for_ever(recipe, tmp_path, monkeypatch):
+    """Regression: no loss is below NaN, so `best` stayed what the first validation made of it."""
+    recipe, losses = change(recipe, "run", steps=2, validate_every=1), iter([float("nan"), 0.5])
+    monkeypatch.setattr(Validator, "losses", lambda self, network: {0.5: next(losses)})
+    train(recipe, SPEECH, tmp_path, say=quiet)
+    assert load_newest(tmp_path / "checkpoints", quiet).best_loss == 0.5
+    assert (tmp_path / "best" / "model.safetensors").read_bytes() == (
+        tmp_path / "last" / "model.safetensors"
+    ).read_bytes()
 
 
 def test_code_in_a_checkpoint_is_not_run(tmp_path):

@@ -1,6 +1,7 @@
 """Training on mels that come with the clips: what an acoustic model predicts."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from tests.training.conftest import SPEECH, change
 from wavegrad.audio import MelSpectrogram
 from wavegrad.audio.mel_file import write_mel
 from wavegrad.errors import TrainingError
-from wavegrad.training.data import Clip, CropSampler, find_clips, load_corpus
+from wavegrad.training.data import Clip, CropSampler, context_samples, find_clips, load_corpus
 from wavegrad.training.loop import train
 from wavegrad.training.step import Preprocessor
 
@@ -39,6 +40,40 @@ def test_the_recordings_own_mels_give_the_examples_that_are_computed(recipe, cli
     a, b = preprocess(computed.draw(0)), preprocess(read.draw(0))
     torch.testing.assert_close(b.mel, a.mel, rtol=0, atol=1e-4)
     torch.testing.assert_close(b.y_0, a.y_0, rtol=1e-3, atol=1e-4)
+
+
+def test_where_a_clip_begins_and_ends_given_mels_whiten_it_as_its_own_do(recipe, clips, mels):
+    """Regression: beyond a clip's ends the given mel said silence, and the prior made of the noise floor there what is
+    a hundred times too loud; the loss of the few crops that see an end outweighed all others."""
+    config = recipe.model.mel_config()
+    long = min(clips, key=lambda clip: len(clip.pcm))
+    n_frames = len(long.pcm) // config.hop_length  # crops of the whole clip
+    recipe = change(recipe, "data", gain_db=(0.0, 0.0), batch_size=1, crop_frames=n_frames)
+    noisy = Clip(long.name, (1000 * torch.randn(n_frames * config.hop_length, generator=torch.Generator())).short())
+    preprocess, peaks = Preprocessor(config, recipe.model.prior, context_samples(config), torch.device("cpu")), []
+    for clip in (noisy, replace(noisy, mel=own_mel(noisy, config))):
+        y_0 = preprocess(CropSampler([clip], config, recipe.data, seed=0).draw(0)).y_0[0]
+        peaks.append(y_0.unflatten(0, (n_frames, -1)).square().mean(1).sqrt())
+    computed, given = peaks
+    torch.testing.assert_close(given[2:-2], computed[2:-2], rtol=1e-3, atol=1e-3)
+    assert given.max() < 1.5 * computed[2:-2].max()
+
+
+def test_mels_that_the_front_end_cannot_have_made_are_named(recipe, mels):
+    """Regression: a NaN in a mel ended the run at some step, or made the loss of all validations NaN."""
+    config, said = recipe.model.mel_config(), []
+    broken, foreign, flat = (mels / f"{name}.npy" for name in ("kathleen", "nathalie", "ljspeech"))
+    np.save(broken, np.where(np.arange(np.load(broken).shape[1]) == 10, np.nan, np.load(broken)))
+    np.save(foreign, 20 * np.load(foreign))
+    np.save(flat, np.full_like(np.load(flat), -5.0))
+    clips = load_corpus(find_clips(SPEECH), SPEECH, config, recipe.data, said.append, mels)
+    assert [clip.name for clip in clips] == ["flemishguy.flac", "ljspeech.flac"]
+    for beginning, reason in (
+        ("skipped kathleen.flac: 128 of ", "are not finite; the first is nan at (0, 10)"),
+        ("skipped nathalie.flac: mel values run from ", "this mel is in another convention"),
+        ("ljspeech.flac: mel values run from ", "without contrast"),
+    ):
+        assert any(line.startswith(beginning) and reason in line for line in said), said
 
 
 def test_mels_of_another_length_are_named_and_one_frame_is_mended(recipe, mels):

@@ -1,5 +1,6 @@
 """Audio files: any format that libsndfile knows is read, to mono at any rate; WAV and FLAC are written."""
 
+import contextlib
 import io
 import os
 import warnings
@@ -146,11 +147,17 @@ def _replace(path: Path, content: bytes) -> None:
         temporary.write_bytes(content)
         os.replace(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # where nothing can be written, nothing can be removed
+            temporary.unlink(missing_ok=True)
         raise AudioError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def check_is_file(path: str | Path) -> None:
+    """AudioError unless there is such a file, with a name that can be printed and written into reports."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise AudioError(f"{str(path)!a}: its name is no UTF-8; rename it") from error
     if not Path(path).is_file():
         raise AudioError(f"{path}: is not a file" if Path(path).exists() else f"{path}: does not exist")
 

@@ -71,7 +71,7 @@ def save_model(model: Model, directory: str | Path, half: bool = False) -> None:
         CheckpointError: `directory` is there and holds other things than a model, or the weights cannot be stored.
     """
     target = Path(directory).resolve()
-    _refuse_foreign(target)
+    refuse_foreign(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     tag = uuid.uuid4().hex
     fresh, old = (target.with_name(f".{target.name}.{tag}.{state}") for state in ("new", "old"))
@@ -103,7 +103,7 @@ def load_model(directory: str | Path) -> Model:
         )
     network = load_weights(config.network, root / WEIGHTS, config.weights)
     card = root / CARD
-    text = card.read_text(encoding="utf-8") if card.exists() else ""
+    text = card.read_text(encoding="utf-8", errors="replace") if card.exists() else ""
     return Model(config.mel, network, config.prior, schedules, config.default_schedule, text, config.griffin_lim)
 
 
@@ -187,8 +187,8 @@ waveform = vocoder(mel)  # batch bands frames -> batch samples
 """
 
 
-def _refuse_foreign(target: Path) -> None:
-    """Only a directory that holds a model and nothing else may be replaced."""
+def refuse_foreign(target: Path) -> None:
+    """Only a directory that holds a model and nothing else may be replaced; CheckpointError for another one."""
     if not target.exists():
         return
     if not target.is_dir():
@@ -198,7 +198,9 @@ def _refuse_foreign(target: Path) -> None:
     if not others and any(target.iterdir()) and not (target / CONFIG).exists():
         others = [path.name for path in target.iterdir()]
     if others:
-        raise CheckpointError(f"{target} is no model directory: it holds {', '.join(others[:3])}; save to another one")
+        raise CheckpointError(
+            f"{target} is no model directory: it holds {', '.join(others[:3])}; move that away, or save to another one"
+        )
 
 
 def _refuse_version(data: Any, path: Path) -> None:

@@ -44,15 +44,19 @@ def export(
         raise ConfigError("nothing to write; name a file with --onnx or --program")
     if steps is not None and schedule is not None:
         raise ConfigError("--steps and --schedule exclude each other: a schedule has its number of steps")
-    if griffin_lim is not None and (onnx is None or part == "network"):
+    is_network = onnx is None or part == "network"
+    for option, value in (("--steps", steps), ("--schedule", schedule), ("--sampler", sampler)):
+        if value is not None and is_network:
+            raise ConfigError(f"{option} is for ONNX files of the sampler; the network alone has no steps")
+    if griffin_lim is not None and is_network:
         raise ConfigError("--griffin-lim is for ONNX files of the sampler; the network alone has no iterations")
-    if sampler is not None and (onnx is None or part == "network"):
-        raise ConfigError("--sampler is for ONNX files of the sampler; the network alone has no steps")
     if onnx is not None and importlib.util.find_spec("onnx") is None:
         raise ConfigError("onnx not installed; pip install 'wavegrad-vocoder[onnx]'")
     for path in targets:
         if not path.resolve().parent.is_dir():
             raise ConfigError(f"{path}: there is no folder {path.parent}")
+        if path.is_dir():
+            raise ConfigError(f"{path} is a folder; name the file to write")
     from wavegrad.vocoder import Vocoder
 
     vocoder = Vocoder.from_pretrained(model)
@@ -80,7 +84,9 @@ def _write_program(path: Path, vocoder: "Vocoder") -> None:
 
     from wavegrad.export.program import network_program
 
-    temporary = path.with_name(path.stem + ".part.pt2")  # torch wants the suffix
-    torch.export.save(network_program(vocoder.network), temporary)
+    temporary = path.with_name(path.name + ".part")
+    program = network_program(vocoder.network)
+    with temporary.open("wb") as file:  # given a name, torch says with a RuntimeError that it cannot write
+        torch.export.save(program, file)
     os.replace(temporary, path)
     typer.echo(f"{path}: network, {path.stat().st_size / 1e6:.1f} MB")

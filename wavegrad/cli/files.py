@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wavegrad.errors import AudioError, ConfigError
+from wavegrad.suffixes import files_below
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def _expand(text: str, kinds: tuple[str, ...], without: Path | None) -> list[tup
     if path.is_file():
         return [(path, Path(path.name))]
     if path.is_dir():
-        files = sorted(p for p in path.rglob("*") if p.suffix.lower() in kinds and p.is_file())
+        files = files_below(path, kinds)
         if without is not None and path.resolve() in without.resolve().parents:
             files = [p for p in files if without.resolve() not in p.resolve().parents]
         return [(p, p.relative_to(path)) for p in files]
@@ -118,6 +119,14 @@ def make_folder(target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise AudioError(f"{target}: cannot be written: {error.strerror}") from error
+
+
+REMEDIES = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "free some space"),
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "choose another place, or change its permissions"),
+    **dict.fromkeys((errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EFBIG), "choose another one"),
+}
+"""What to do, by number of the system's error, where it is about a place that the user chose."""
 
 
 def is_full_disk(error: BaseException | None) -> bool:

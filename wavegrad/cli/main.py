@@ -1,5 +1,6 @@
 """The command `wavegrad`."""
 
+import io
 import os
 import sys
 from typing import Annotated
@@ -12,7 +13,7 @@ from wavegrad.cli.benchmark_train import benchmark_train
 from wavegrad.cli.compare_mels import compare_mels
 from wavegrad.cli.evaluate import evaluate
 from wavegrad.cli.export import export
-from wavegrad.cli.files import is_full_disk
+from wavegrad.cli.files import REMEDIES
 from wavegrad.cli.import_checkpoint import import_checkpoint
 from wavegrad.cli.likelihood import likelihood
 from wavegrad.cli.mel import mel
@@ -58,8 +59,11 @@ def options(
 
 
 def main() -> None:
-    """Exit codes: 0 done, 2 the user's mistake or a full disk (one line, no traceback), 1 ours; 141 as of any command
-    whose output nobody reads any more."""
+    """Exit codes: 0 done, 2 the user's mistake or a place that cannot be written (one line, no traceback), 1 ours; 141
+    as of any command whose output nobody reads any more."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names that the terminal's encoding lacks are no reason to stop
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except WavegradError as error:
@@ -72,9 +76,10 @@ def main() -> None:
     except BrokenPipeError:
         _nobody_reads()
     except OSError as error:
-        if not is_full_disk(error):
+        if error.errno not in REMEDIES:
             raise
-        print(f"wavegrad: error: {error.filename or 'output'}: {error.strerror}; free some space", file=sys.stderr)
+        where = error.filename or "output"
+        print(f"wavegrad: error: {where}: {error.strerror}; {REMEDIES[error.errno]}", file=sys.stderr)
         sys.exit(2)
 
 

@@ -42,7 +42,7 @@ def search_schedule(
     ] = "pesq_wb",
     sampler: Annotated[str | None, typer.Option(help="As for vocode; left out: by number of steps.")] = None,
     clips: Annotated[int, typer.Option(help="Recordings that are used, evenly spread.", min=1)] = 4,
-    seconds: Annotated[float | None, typer.Option(help="Only so much of each, from its middle.")] = None,
+    seconds: Annotated[float | None, typer.Option(help="Only so much of each, from its middle.", min=0.1)] = None,
     trials: Annotated[int, typer.Option(help="Budget of schedules tried, for each number of steps.", min=1)] = 100,
     minutes: Annotated[float | None, typer.Option(help="Budget of time, for each number of steps.")] = None,
     batch: Annotated[int, typer.Option(help="Schedules that go through the network together.", min=1)] = 8,
@@ -76,10 +76,13 @@ def search_schedule(
     first, last = _pair(ends_db or ("0,-18" if method == "dp" else "0,-6"), "--ends-db")
     paths = [str(path) for path, _ in find(data, AUDIO)]
     n = min(clips, len(paths))
+    from wavegrad.checkpoint import load_config, resolve_model
     from wavegrad.device import choose_device
     from wavegrad.search import Budget, Objective, SearchOptions, SearchSpace, VocoderSetup
 
     Objective.parse(objective)
+    if add_to is not None:
+        load_config(resolve_model(add_to))  # a search takes hours: what cannot be stored is refused before
     chosen = tuple(paths[i * len(paths) // n] for i in range(n))
     where = str(choose_device(device))
     setup = VocoderSetup(model, chosen, objective, sampler, seed, seconds, where, threads, bound)

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from wavegrad.corpora.corpus import Archive, Corpus, Recording, Split
 from wavegrad.errors import CorpusError
-from wavegrad.suffixes import AUDIO
+from wavegrad.suffixes import AUDIO, files_below
 
 
 def ljspeech_recordings(root: Path) -> Iterator[Recording]:
@@ -47,7 +47,7 @@ def hifitts_recordings(root: Path) -> Iterator[Recording]:
 
 def folder_recordings(root: Path) -> Iterator[Recording]:
     """Any folder: the first folder below it is taken for the speaker."""
-    for path in sorted(p for p in root.rglob("*") if p.suffix.lower() in AUDIO and p.is_file()):
+    for path in files_below(root, AUDIO):
         below = path.relative_to(root)
         yield Recording(path, "_".join(below.with_suffix("").parts), below.parts[0] if len(below.parts) > 1 else "all")
 

@@ -97,7 +97,7 @@ def prepare(
 
 def split_of(name: str, valid_share: float) -> Split:
     """The place of a clip by a hash of its name: a share validates, as many test, the rest trains."""
-    position = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8]) / 2**64
+    position = int.from_bytes(hashlib.sha256(name.encode(errors="surrogateescape")).digest()[:8]) / 2**64
     return "valid" if position < valid_share else "test" if position < 2 * valid_share else "train"
 
 

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from wavegrad.audio.io import audio_info
+from wavegrad.audio.io import audio_info, check_is_file
 from wavegrad.errors import AudioError, ConfigError
 from wavegrad.evaluation.candidate import Folder
-from wavegrad.suffixes import AUDIO
+from wavegrad.suffixes import AUDIO, files_below
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ def find_clips(
 
     Raises:
         ConfigError: a folder that is not there or has no audio in it, or two files of one name in it.
+        AudioError: a file whose name is no UTF-8.
     """
     recordings = _by_name(reference, without)
     chosen = evenly(list(recordings), limit)
@@ -83,9 +84,10 @@ def _by_name(folder: Path, without: Path | None) -> dict[str, Path]:
     if not folder.is_dir():
         raise ConfigError(f"{folder}: no such folder")
     files: dict[str, Path] = {}
-    for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in AUDIO and p.is_file()):
+    for path in files_below(folder, AUDIO):
         if without is not None and without.resolve() in path.resolve().parents:
             continue
+        check_is_file(path)  # a report cannot hold a name that is no UTF-8
         name = path.relative_to(folder).with_suffix("").as_posix()
         if name in files:
             raise ConfigError(f"{files[name]} and {path} have one name; pairs are matched by it, so remove one")

@@ -9,15 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int16
 from torch import Tensor
 
 from wavegrad.audio.io import read_audio
 from wavegrad.audio.mel import MelConfig
+from wavegrad.audio.mel_check import check_mel
 from wavegrad.audio.mel_file import read_mel
 from wavegrad.errors import AudioError, TrainingError
 from wavegrad.shapes import Mask, Mel
-from wavegrad.suffixes import AUDIO, MELS
+from wavegrad.suffixes import AUDIO, MELS, files_below
 from wavegrad.training.bank import ClipBank, MelBank, to_device
 from wavegrad.training.clip_mels import LEAST, at_gain, check_gain, raw_mels
 from wavegrad.training.recipe import DataRecipe
@@ -59,7 +61,7 @@ def find_clips(folder: Path) -> list[Path]:
     """Audio files below `folder`, sorted by path."""
     if not folder.is_dir():
         raise TrainingError(f"{folder} is not a folder; pass the folder that holds the audio files")
-    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in AUDIO and p.is_file())
+    return files_below(folder, AUDIO)
 
 
 def load_corpus(
@@ -101,9 +103,13 @@ def load_corpus(
         else:
             pcm = (waveform.clamp(-1, 1) * 32767).round().to(torch.int16)
             try:
-                clips.append(Clip(name, pcm, None if mels is None else mel_of_clip(mels, name, len(pcm), mel)))
+                with warnings.catch_warnings(record=True) as caught:
+                    warnings.simplefilter("always")
+                    clips.append(Clip(name, pcm, None if mels is None else mel_of_clip(mels, name, len(pcm), mel)))
             except AudioError as error:
                 report(f"skipped {name}: {error}")
+            for warning in caught:
+                report(f"{name}: {warning.message}")
     if not clips:
         raise TrainingError(f"no usable audio file is left in {root}; the lines above say why each one was skipped")
     return clips
@@ -126,29 +132,37 @@ def mel_of_clip(folder: Path, name: str, n_samples: int, config: MelConfig) -> F
     Front-ends count the last, partial frame differently: one frame too few or too many is mended.
 
     Raises:
-        AudioError: there is none, it cannot be read, or its length is another.
+        AudioError: there is none, it cannot be read, its length is another, or the front-end cannot have made it.
+
+    Warns:
+        MelWarning: the front-end hardly made it.
     """
     stem = folder / Path(name).with_suffix("")
     path = next((p for suffix in MELS if (p := stem.with_name(stem.name + suffix)).exists()), None)
     if path is None:
         raise AudioError(f"there is no {stem}.npy or .pt")
     mel = read_mel(path, config.n_mels)
+    check_mel(mel, config)
     n_frames = math.ceil(n_samples / config.hop_length)
     if abs(mel.shape[1] - n_frames) > 1:
         raise AudioError(
             f"{path} has {mel.shape[1]} frames; {n_samples} samples with hop length {config.hop_length} make {n_frames}"
         )
-    return torch.nn.functional.pad(mel, (0, max(0, n_frames - mel.shape[1])), mode="replicate")[:, :n_frames]
+    return F.pad(mel, (0, max(0, n_frames - mel.shape[1])), mode="replicate")[:, :n_frames]
 
 
 def hold_out(paths: list[Path], root: Path, n_valid: int) -> tuple[list[Path], list[Path]]:
     """Split into (train, valid) by a hash of the names, so that a clip keeps its side when others come or go."""
     if n_valid < 1:
         raise TrainingError("data.valid_clips is 0: nothing is held out to validate on; pass --valid DIR or raise it")
-    by_hash = sorted(paths, key=lambda p: hashlib.sha256(p.relative_to(root).as_posix().encode()).digest())
+    if len(paths) == 1:
+        raise TrainingError(f"{root} has 1 clip, of which none can be held out; pass --valid DIR")
+    names = {p: p.relative_to(root).as_posix().encode(errors="surrogateescape") for p in paths}
+    by_hash = sorted(paths, key=lambda p: hashlib.sha256(names[p]).digest())
     if len(paths) < 2 * n_valid:
         raise TrainingError(
-            f"{root} has {len(paths)} clips, too few to hold out {n_valid}; pass --valid DIR or lower data.valid_clips"
+            f"{root} has {len(paths)} clips, too few to hold out {n_valid}; pass --valid DIR, or lower "
+            f"data.valid_clips to {len(paths) // 2} or less"
         )
     return sorted(by_hash[n_valid:]), sorted(by_hash[:n_valid])
 
@@ -219,7 +233,7 @@ class CropSampler:
         gains, mels = gains_of(windows, gains_db[chosen]), None
         if self._mels is not None:
             gains = torch.ones_like(gains)
-            mels = self._mels.windows(clips[chosen], begins // self.hop, length // self.hop)
+            mels = self._mels.windows(clips[chosen], begins // self.hop + 1, length // self.hop)
         elif self._raw_mels is not None:  # its first frame is `context` samples before the clip
             raw = self._raw_mels.windows(clips[chosen], starts[chosen] // self.hop, length // self.hop)
             mels = at_gain(raw, gains, self.mel_config)
@@ -235,8 +249,12 @@ class CropSampler:
 
 
 def _mel_bank(clips: list[Clip], config: MelConfig, gap: int, device: torch.device) -> MelBank | None:
-    """The mels that the clips came with; None where they came without."""
-    mels = [c.mel.transpose(0, 1).float() for c in clips if c.mel is not None]
+    """The mels that the clips came with; None where they came without.
+
+    Each has its first and its last frame twice: a whitened segment depends on the gains of the next one, and were that
+    silence, the noise floor of a recording would become a hundred times as loud where it begins and ends.
+    """
+    mels = [F.pad(c.mel, (1, 1), mode="replicate").transpose(0, 1).float() for c in clips if c.mel is not None]
     if not mels:
         return None
     if len(mels) < len(clips):

@@ -1,5 +1,6 @@
 """The training loop: when to step, log, validate and save; how to stop and to go on."""
 
+import math
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -8,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from wavegrad.checkpoint import load_model, resolve_model
+from wavegrad.checkpoint.model_dir import refuse_foreign
 from wavegrad.config import from_dict, save_toml, to_dict
 from wavegrad.device import choose_device, choose_precision
-from wavegrad.errors import ConfigError, TrainingError
+from wavegrad.errors import ConfigError, TrainingError, WavegradError
 from wavegrad.training.corpus import load_corpora
 from wavegrad.training.init_from import init_from
 from wavegrad.training.log import MuteLog, RunLog
@@ -66,7 +68,8 @@ def train(
         ConfigError: the run was begun with another recipe, or `start` does not fit it.
         TrainingError: another process trains in that folder, no usable clip, a loss or gradient that is not finite, or
             processes that were given different things.
-        CheckpointError: there are checkpoints, and none can be read, or one cannot be written.
+        CheckpointError: there are checkpoints, and none can be read; or one cannot be written, or a model, because
+            there are other things in its folder.
     """
     on_gpu = choose_device(recipe.run.device).type == "cuda"
     with joined_world(on_gpu) as world, claimed(run) if world.is_first else nullcontext():
@@ -84,6 +87,8 @@ def _train(
     world: World,
 ) -> Outcome:
     tell = world.of_first(say)
+    for model_dir in (run / "last", run / "best"):
+        refuse_foreign(model_dir)
     state = load_newest(run / "checkpoints", tell)
     if state is not None:
         begun = from_dict(Recipe, state.recipe, f"{run}: recipe")  # a key younger than the run has its default
@@ -126,7 +131,12 @@ def _run(trainer: Trainer, validator: Validator, run: Path) -> Outcome:
             if logs:
                 log.write(trainer.step, "train", report.read())
             if validates and first:
-                saves = _validate(trainer, validator, log, run) or saves
+                try:
+                    saves = _validate(trainer, validator, log, run) or saves
+                except WavegradError:  # a model cannot be written; what was learned is not lost
+                    if not is_last:  # a run that is done would not be validated any more
+                        _save(trainer, run)
+                    raise
             if saves and first:
                 _save(trainer, run)
         finished = trainer.step >= every.steps
@@ -167,7 +177,7 @@ def _validate(trainer: Trainer, validator: Validator, log: RunLog | MuteLog, run
     vocoder.save_pretrained(run / "last", trainer.recipe.run.half_model)
     if (run / "best").is_dir() and not result.loss < trainer.best_loss:
         return False
-    trainer.best_loss = result.loss
+    trainer.best_loss = result.loss if math.isfinite(result.loss) else math.inf
     vocoder.save_pretrained(run / "best", trainer.recipe.run.half_model)
     return True
 

@@ -90,7 +90,7 @@ def load_state(path: Path, device: torch.device | str = "cpu") -> TrainingState:
                 f"{path} has format {version}; this version reads up to {FORMAT_VERSION}: upgrade the package"
             )
         return TrainingState(**raw)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile, UnicodeDecodeError) as error:
         raise CheckpointError(f"{path} cannot be read (truncated or damaged): {_first_line(error)}") from error
     except (AttributeError, KeyError, TypeError) as error:
         raise CheckpointError(f"{path} is no checkpoint of a training run: {error}") from error
