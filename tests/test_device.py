@@ -1,6 +1,5 @@
 """Which precision "auto" is, on processors and GPUs of all kinds, and that tests are not given another device."""
 
-import inspect
 import os
 
 import pytest
