@@ -110,6 +110,15 @@ def test_the_prior_shapes_what_an_ignorant_network_makes() -> None:
     assert (per_frame / per_frame.mean() - 1).abs().max() < 0.2  # 300 values a frame: 5 standard deviations
 
 
+def test_a_network_that_overrides_the_call_is_not_taken_apart(mel: Tensor) -> None:
+    """Batches of several lengths and streams were made by its layers, as if nothing had been overridden."""
+    vocoder = Vocoder(MEL, Ignorant(tiny_network().config), PriorConfig("energy"))
+    assert torch.equal(vocoder(mel, 2, engine="fast"), vocoder(mel, 2, engine="reference"))
+    for call in (lambda: vocoder.batch([mel[0], mel[1, :, :3]], 2), lambda: vocoder.stream([mel], 2)):
+        with pytest.raises(ConfigError, match=r"take the layers of a WaveGrad; this network \(Ignorant\) makes"):
+            call()
+
+
 def test_a_b_a_gives_a_twice(vocoder: Vocoder, mel: Tensor) -> None:
     first, other, again = vocoder(mel, 6), vocoder(mel, "25"), vocoder(mel, 6)
     assert torch.equal(first, again)

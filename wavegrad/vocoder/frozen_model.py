@@ -160,11 +160,13 @@ class FrozenModel:
         frames: Sequence[int] | None = None,
     ) -> PredictNoise:
         """epsilon_theta(y, noise_level) with its condition bound, as samplers and likelihoods take it; see
-        `bind_condition`. The "fast" engine has no gradients, and a network that overrides WaveGrad's call is called as
-        it is."""
+        `bind_condition`. The "fast" engine has no gradients; items of different lengths always take it. A network that
+        overrides WaveGrad's call is called as it is."""
         if engine not in get_args(EngineName):
             raise ConfigError(unknown("engine", engine, get_args(EngineName)))
         ragged = frames is not None and min(frames) < mel.shape[2]
+        if ragged:
+            self._check_layers("items of different lengths")
         is_fast = ragged or (engine == "fast" and type(self.network) is WaveGrad)
         chosen = choose_precision(precision, self.device)
         if not is_fast:
@@ -177,6 +179,12 @@ class FrozenModel:
         """A network whose only conditions are mel and noise level, called as it was written."""
         return type(self.network) is WaveGrad and self.training_schedule is None
 
+    def _check_layers(self, what: str) -> None:
+        """Raise ConfigError for a network that is more than its layers."""
+        if type(self.network) is not WaveGrad:
+            kind = type(self.network).__name__
+            raise ConfigError(f"{what} take the layers of a WaveGrad; this network ({kind}) makes single mels only")
+
     def _engine(self, precision: Precision) -> Engine:
         if precision not in self._engines:
             self._engines[precision] = Engine.prepare(self.network, precision, self.engine_options)
@@ -184,6 +192,7 @@ class FrozenModel:
 
     def _stream_model(self, precision: Precision, griffin_lim: int | None) -> StreamModel:
         check_has_casts(precision)
+        self._check_layers("streams")
         if precision not in self._stream_layers:
             self._stream_layers[precision] = StreamLayers.prepare(self.network, DTYPES[precision])
         layers, consistency = self._stream_layers[precision], self._consistency(griffin_lim)
