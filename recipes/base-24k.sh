@@ -34,12 +34,13 @@ settings() { # the --set words among the arguments
 if [ ! -s "$RUN/plan.txt" ]; then
     # shellcheck disable=SC2046,SC2086
     $WAVEGRAD benchmark train "$RECIPE" --options "$OPTIONS" --runs 3 --steps 5 --out "$RUN/speed.json" $(settings "$@")
-    python3 - "$RUN/speed.json" "$MINUTES" "$SITTINGS" >"$RUN/plan.part" <<'PLAN'
+    python3 - "$RUN/speed.json" "$MINUTES" "$SITTINGS" "$(($(date +%s) - START))" >"$RUN/plan.part" <<'PLAN'
 import json, sys
 
-path, minutes, sittings = sys.argv[1:]
+path, minutes, sittings, spent = sys.argv[1:]
 row = max(json.load(open(path))["rows"], key=lambda row: row["samples_per_s"])
-steps = max(10, int(0.85 * float(minutes) * int(sittings) * 60 * row["steps_per_s"]))  # the rest: start, validation
+left = float(minutes) * int(sittings) * 60 - int(spent)  # the measurement, which compiles, takes minutes
+steps = max(10, int(0.85 * left * row["steps_per_s"]))  # the rest: start, validation
 words = [f"run.{key}={str(value).lower()}" for key, value in row["options"].items()]
 words += [f"run.steps={steps}", f"run.validate_every={max(1, steps // 5)}", f"run.checkpoint_every={max(1, steps // 10)}"]
 words += ["run.half_model=true", "run.keep_checkpoints=1"]
