@@ -1,5 +1,6 @@
 """A model directory: what goes in comes out; what does not belong is refused with the reason."""
 
+import errno
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -115,11 +116,11 @@ def test_a_save_that_fails_leaves_the_old_model(
     model: Model, saved: Path, monkeypatch: pytest.MonkeyPatch, fails: str
 ) -> None:
     def full_disk(*_: object) -> None:
-        raise OSError("no space left")
+        raise OSError(errno.ENOSPC, "no space left")  # the system names no file when it refuses to write
 
     before = files(saved)
     monkeypatch.setattr(model_dir, fails, full_disk)
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(CheckpointError, match="model cannot be written: no space left; what was there is there still"):
         save_model(replace(model, card=""), saved)
     assert files(saved.parent) == {f"model/{name}": data for name, data in before.items()}
 
@@ -129,11 +130,11 @@ def test_a_move_that_fails_puts_the_old_model_back(model: Model, saved: Path, mo
 
     def second_move_fails(self: Path, target: Path) -> Path:
         if self.name.endswith(".new"):
-            raise OSError("busy")
+            raise OSError(errno.EBUSY, "busy")
         return rename(self, target)
 
     monkeypatch.setattr(Path, "rename", second_move_fails)
-    with pytest.raises(OSError, match="busy"):
+    with pytest.raises(CheckpointError, match="model cannot be written: busy"):
         save_model(replace(model, card="new\n"), saved)
     assert files(saved.parent) == {f"model/{name}": data for name, data in before.items()}
 

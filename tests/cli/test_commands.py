@@ -171,3 +171,12 @@ def test_a_folder_becomes_training_data(run, tmp_path):
         result = run("prepare", *arguments, "--out", tmp_path / "other")
         assert (result.code, message in result.err) == (2, True), result.err
         assert len(result.err.strip().splitlines()) == 1
+
+
+def test_the_next_command_names_no_folder_that_is_not_there(run, tmp_path):
+    """Regression: of few clips none validates, and --valid OUT/valid was refused."""
+    out = tmp_path / "out"
+    prepare = ("prepare", "folder", "--source", SPEECH, "--out", out)
+    assert f"next: wavegrad train RECIPE --data {out / 'train'} --run-dir RUN\n" in run(*prepare).out
+    shards = run(*prepare, "--shards", 2).out
+    assert f"--data {out / 'shards'} --valid DIR --run-dir RUN --set data.shards=true\n" in shards

@@ -290,6 +290,15 @@ def test_what_lies_beside_a_model_is_kept_and_costs_no_steps(recipe, tmp_path, m
     assert notes.exists()
 
 
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory."), MemoryError()])
+def test_too_little_memory_is_one_line(recipe, tmp_path, monkeypatch, error):
+    """Regression: a traceback, the first thing that a new user of a GPU meets."""
+    monkeypatch.setattr(Trainer, "train_step", lambda self: (_ for _ in ()).throw(error))
+    said = r"^not enough memory for step 1, 2 crops of 4 frames in 1 parts: raise run\.accumulate, "
+    with pytest.raises(TrainingError, match=said):
+        train(recipe, SPEECH, tmp_path, say=quiet)
+
+
 def test_a_first_validation_that_is_not_finite_is_not_the_best_for_ever(recipe, tmp_path, monkeypatch):
     """Regression: no loss is below NaN, so `best` stayed what the first validation made of it."""
     recipe, losses = change(recipe, "run", steps=2, validate_every=1), iter([float("nan"), 0.5])
