@@ -119,6 +119,15 @@ def test_what_is_no_audio_is_refused(tmp_path: Path, read: object) -> None:
             read(tmp_path / name)
 
 
+@pytest.mark.parametrize("read", [read_audio, audio_info])
+def test_what_may_not_be_read_says_so(tmp_path: Path, read: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Regression: "cannot be read as audio: System error". The superuser may read all: the system's answer is made."""
+    (tmp_path / "a.wav").touch()
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.R_OK)
+    with pytest.raises(AudioError, match=r"a\.wav: you may not read it; change its permissions"):
+        read(tmp_path / "a.wav")
+
+
 @pytest.mark.parametrize("suffix", ["wav", "mp3"])
 def test_a_file_that_was_cut_off_is_read_with_a_warning(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"cut.{suffix}"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -176,7 +177,12 @@ def test_a_folder_becomes_training_data(run, tmp_path):
 def test_the_next_command_names_no_folder_that_is_not_there(run, tmp_path):
     """Regression: of few clips none validates, and --valid OUT/valid was refused."""
     out = tmp_path / "out"
-    prepare = ("prepare", "folder", "--source", SPEECH, "--out", out)
-    assert f"next: wavegrad train RECIPE --data {out / 'train'} --run-dir RUN\n" in run(*prepare).out
-    shards = run(*prepare, "--shards", 2).out
+    prepare = ("prepare", "folder", "--source", SPEECH, "--out")
+    assert f"next: wavegrad train RECIPE --data {out / 'train'} --run-dir RUN\n" in run(*prepare, out).out
+    shards = run(*prepare, out, "--shards", 2).out
     assert f"--data {out / 'shards'} --valid DIR --run-dir RUN --set data.shards=true\n" in shards
+    other, voice = tmp_path / "other", tmp_path / "voice"
+    voice.mkdir()
+    shutil.copy(SPEECH / "kathleen.flac", voice / "b.flac")  # a name that is dealt to the validation clips
+    said = run("prepare", "folder", "--source", voice, "--out", other, "--valid-share", 0.4).out
+    assert f"--data {other / 'train'} --valid {other / 'valid'} --run-dir RUN\n" in said

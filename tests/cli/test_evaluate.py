@@ -109,6 +109,13 @@ def test_dtype_auto_has_the_name_of_what_it_is(run, model, recordings, monkeypat
     assert precisions == ["bfloat16", "float32"][not units :]
 
 
+def test_a_metric_named_twice_is_one_column(run, recordings):
+    folder = f"made={recordings.parent / 'made'}"
+    result = evaluate(run, recordings, "--generated", folder, "--metrics", "log_mel_db,log_mel_db")
+    assert result.code == 0, result.err
+    assert "| system | n | log-mel distance, dB | real-time factor |\n" in result.out
+
+
 def test_numbers_of_griffin_lim_iterations_side_by_side(run, model, recordings):
     wanted = ("--model", model, "--steps", "2", "--limit", 1, "--metrics", "log_mel_db")
     result = evaluate(run, recordings, *wanted, "--griffin-lim", 0, "--griffin-lim", 4)

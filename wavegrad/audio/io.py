@@ -153,13 +153,15 @@ def _replace(path: Path, content: bytes) -> None:
 
 
 def check_is_file(path: str | Path) -> None:
-    """AudioError unless there is such a file, with a name that can be printed and written into reports."""
+    """AudioError unless there is such a file, may be read, and has a name that can be written into reports."""
     try:
         str(path).encode()
     except UnicodeEncodeError as error:
         raise AudioError(f"{str(path)!a}: its name is no UTF-8; rename it") from error
     if not Path(path).is_file():
         raise AudioError(f"{path}: is not a file" if Path(path).exists() else f"{path}: does not exist")
+    if not os.access(path, os.R_OK):  # libsndfile would say "System error"
+        raise AudioError(f"{path}: you may not read it; change its permissions")
 
 
 def unreadable(path: str | Path, error: soundfile.LibsndfileError) -> AudioError:

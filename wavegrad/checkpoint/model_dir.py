@@ -68,11 +68,11 @@ def save_model(model: Model, directory: str | Path, half: bool = False) -> None:
         half: store the weights as float16, in half the space.
 
     Raises:
-        CheckpointError: `directory` is there and holds other things than a model, or the weights cannot be stored.
+        CheckpointError: `directory` is there and holds other things than a model, or cannot be written, or the weights
+            cannot be stored.
     """
     target = Path(directory).resolve()
     refuse_foreign(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
     tag = uuid.uuid4().hex
     fresh, old = (target.with_name(f".{target.name}.{tag}.{state}") for state in ("new", "old"))
     try:
@@ -80,6 +80,8 @@ def save_model(model: Model, directory: str | Path, half: bool = False) -> None:
         if target.exists():
             target.rename(old)
         fresh.rename(target)
+    except OSError as error:
+        raise CheckpointError(f"{target} cannot be written: {error.strerror}; what was there is there still") from error
     finally:
         if old.exists() and not target.exists():
             old.rename(target)
@@ -141,7 +143,7 @@ def load_config(directory: str | Path) -> ModelConfig:
 
 
 def _write(model: Model, root: Path, half: bool) -> None:
-    (root / SCHEDULES).mkdir(parents=True)
+    (root / SCHEDULES).mkdir(parents=True)  # with those above it
     weights = save_weights(model.network, root / WEIGHTS, "float16" if half else "float32")
     config = ModelConfig(
         FORMAT_VERSION,

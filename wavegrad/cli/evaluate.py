@@ -97,7 +97,7 @@ def evaluate(
     )
     candidates, mel = _candidates(models, wanted, folders)
     options = EvaluationOptions(
-        metrics=tuple(key.strip() for key in metrics.split(",")) if metrics else (),
+        metrics=tuple(dict.fromkeys(key.strip() for key in metrics.split(","))) if metrics else (),
         limit=limit,
         tolerance_ms=tolerance_ms,
         workers=workers,

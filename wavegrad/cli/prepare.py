@@ -70,7 +70,8 @@ def prepare(
         paths = write_shards([p for p in made if p.split == "train"], out, out / "shards", shards)
         typer.echo(f"{len(paths)} shards")
         data, key = out / "shards", " --set data.shards=true"
-    folders = f"--data {quote(str(data))} --valid {quote(str(out / 'valid'))}"
+    valid = quote(str(out / "valid")) if any(p.split == "valid" for p in made) else "DIR" if shards else None
+    folders = f"--data {quote(str(data))}" + (f" --valid {valid}" if valid else "")
     typer.echo(f"next: wavegrad train RECIPE {folders} --run-dir RUN{key}")
 
 

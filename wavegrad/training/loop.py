@@ -13,6 +13,7 @@ from wavegrad.checkpoint.model_dir import refuse_foreign
 from wavegrad.config import from_dict, save_toml, to_dict
 from wavegrad.device import choose_device, choose_precision
 from wavegrad.errors import ConfigError, TrainingError, WavegradError
+from wavegrad.inference import is_of_memory
 from wavegrad.training.corpus import load_corpora
 from wavegrad.training.init_from import init_from
 from wavegrad.training.log import MuteLog, RunLog
@@ -66,8 +67,8 @@ def train(
 
     Raises:
         ConfigError: the run was begun with another recipe, or `start` does not fit it.
-        TrainingError: another process trains in that folder, no usable clip, a loss or gradient that is not finite, or
-            processes that were given different things.
+        TrainingError: another process trains in that folder, no usable clip, a loss or gradient that is not finite, not
+            enough memory, or processes that were given different things.
         CheckpointError: there are checkpoints, and none can be read; or one cannot be written, or a model, because
             there are other things in its folder.
     """
@@ -120,7 +121,7 @@ def _run(trainer: Trainer, validator: Validator, run: Path) -> Outcome:
     with StopSignal() as stop, RunLog(run, trainer.step, every.steps) if first else MuteLog() as log:
         report = None
         while trainer.step < every.steps and not _asked_to_stop(stop, trainer):
-            report = trainer.train_step()
+            report = _step(trainer)
             log.step()
             is_last = trainer.step == every.steps
             logs = trainer.step % every.log_every == 0
@@ -146,6 +147,20 @@ def _run(trainer: Trainer, validator: Validator, run: Path) -> Outcome:
                 _save(trainer, run)
         log.say(f"{'finished' if finished else 'stopped; the same command goes on'} at step {trainer.step}")
     return Outcome(trainer.step, finished)
+
+
+def _step(trainer: Trainer) -> StepReport:
+    """A step; TrainingError where the memory is not enough for one."""
+    try:
+        return trainer.train_step()
+    except (MemoryError, RuntimeError) as error:
+        if not is_of_memory(error):
+            raise
+        data = trainer.recipe.data
+        raise TrainingError(
+            f"not enough memory for step {trainer.step + 1}, {data.batch_size} crops of {data.crop_frames} frames in "
+            f"{trainer.n_parts} parts: raise run.accumulate, which only takes time, or lower data.batch_size"
+        ) from error
 
 
 def _asked_to_stop(stop: StopSignal, trainer: Trainer) -> bool:
