@@ -156,7 +156,7 @@ def test_a_stream_stays_on_the_device(
     vocoder: Vocoder, gpu: torch.device, options: StreamOptions, fields: dict[str, object]
 ) -> None:
     """But for looks at the predictions; both its ends, where what lies outside the signal is cleared, included."""
-    tables = (vocoder._prior_gains, vocoder._consistencies[2])
+    tables = (vocoder._prior_gains, vocoder._consistency(2))
     for table in tables:
         table.to(gpu)
     model = StreamModel(StreamLayers.prepare(tiny(**fields), torch.bfloat16), vocoder.mel_config, *tables)
