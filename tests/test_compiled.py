@@ -58,6 +58,18 @@ def test_the_users_cache_is_not_that_of_the_tests() -> None:
     assert compiled._cache_folder().is_relative_to(tempfile.gettempdir())
 
 
+@pytest.mark.parametrize("named", ["", "caches", None])
+def test_the_cache_is_in_the_home_unless_an_absolute_path_is_named(
+    named: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "home", lambda: Path("/home/user"))
+    if named is None:
+        monkeypatch.delenv("XDG_CACHE_HOME")
+    else:
+        monkeypatch.setenv("XDG_CACHE_HOME", named)
+    assert compiled._cache_folder() == Path("/home/user/.cache/wavegrad")
+
+
 @needs_compiler
 def test_compiled_once(cache: Path, source: Path) -> None:
     """For each source, what is defined for it, and each processor: a home that several machines share must not hand one

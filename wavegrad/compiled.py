@@ -90,9 +90,10 @@ def _processor() -> str:
 
 
 def _cache_folder() -> Path:
-    """OSError for a user without a home, as some containers have."""
+    """OSError for a user without a home, as some containers have. A relative path says nothing, by the XDG standard."""
+    named = Path(os.environ.get("XDG_CACHE_HOME", ""))
     try:
-        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wavegrad"
+        return (named if named.is_absolute() else Path.home() / ".cache") / "wavegrad"
     except RuntimeError as error:
         raise FileNotFoundError(str(error)) from error
 
