@@ -218,10 +218,8 @@ def test_the_same_recipe_reads_prepared_shards_with_one_key_changed(tmp_path, mo
 
     out = tmp_path / "out"
     said = wavegrad("prepare", "folder", "--source", SPEECH, "--out", out, "--valid-share", 0, "--shards", 2)
-    assert (
-        f"2 shards\nnext: wavegrad train RECIPE --data {out / 'shards'} --valid DIR --run-dir RUN --set data.shards=true"
-        in said
-    )
+    folders = f"--data {out / 'shards'} --valid DIR"
+    assert f"2 shards\nnext: wavegrad train RECIPE {folders} --run-dir RUN --set data.shards=true" in said
     small = ["data.crop_frames=4", "data.batch_size=2", "run.valid_synthesis=0", "run.device=cpu", "run.log_every=1"]
     for folder, keys, goals in (("train", [], [1]), ("shards", ["data.shards=true"], [2, 3])):
         for steps in goals:
