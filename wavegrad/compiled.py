@@ -19,7 +19,8 @@ from typing import TypeVar
 import torch
 
 FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fopenmp", "-fPIC", "-shared")
-"""The calls of OpenMP find PyTorch's own, which it loads for the whole process: no second set of threads."""
+"""Square roots and comparisons set no flags that anybody reads, and so become vector instructions. The calls of OpenMP
+find PyTorch's own, which it loads for the whole process: no second set of threads."""
 COMPILERS = ("cc", "gcc")
 """Tried in turn, if the environment's CC does not name one."""
 SECONDS = 60
@@ -56,7 +57,7 @@ def library(source: Path, *defined: str) -> ctypes.CDLL:
     """The functions of a C file, compiled before, or now.
 
     Args:
-        defined: names that the source finds defined.
+        defined: names that the source finds defined, or "name=value".
 
     Raises:
         ImportError: this is not Linux, or there is no compiler.

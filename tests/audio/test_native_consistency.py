@@ -11,7 +11,7 @@ from tests.test_compiled import needs_compiler
 from wavegrad.audio import MEL_PRESETS, consistency, mel_preset
 from wavegrad.audio.consistency import MelConsistency, native_projection
 from wavegrad.audio.mel import MelConfig
-from wavegrad.audio.native_consistency import LANES, SparseBands
+from wavegrad.audio.native_consistency import LANES, NativeProjection, SparseBands
 from wavegrad.compiled import KernelWarning
 
 ALL = CONFIGS | {name: mel_preset(name) for name in MEL_PRESETS}
@@ -34,15 +34,20 @@ def drawn(config: MelConfig, n_batch: int = 2, n_frames: int = 7) -> tuple[Tenso
     return present, previous, (low, high)
 
 
+def native_of(config: MelConfig) -> NativeProjection:
+    native = native_projection(config)
+    assert native is not None
+    return native
+
+
 @needs_compiler
 @pytest.mark.parametrize("n_threads", [1, 2])
 @pytest.mark.parametrize("name", ALL)
 def test_as_float64(name: str, n_threads: int) -> None:
     """As near to PyTorch's operations in float64 as those in float32, times two."""
     config, before = ALL[name], torch.get_num_threads()
-    present, previous, bounds = drawn(config)
-    native = native_projection(config)
-    assert native is not None
+    present, previous, bounds = drawn(config, n_frames=40)  # of presets enough for a second thread
+    native = native_of(config)
     torch.set_num_threads(n_threads)
     try:
         found = native(present, previous, bounds)
@@ -59,8 +64,7 @@ def test_as_float64(name: str, n_threads: int) -> None:
 @needs_compiler
 def test_parts_of_larger_tensors() -> None:
     config = CONFIGS["same"]
-    native = native_projection(config)
-    assert native is not None
+    native = native_of(config)
     present, previous, bounds = drawn(config)
     whole = native(present, previous, bounds)
     parts = [x[:, 2:5] for x in (present, previous, *bounds)]
@@ -71,8 +75,7 @@ def test_parts_of_larger_tensors() -> None:
 @needs_compiler
 def test_what_is_no_number_stays_none_and_in_its_frame() -> None:
     config = CONFIGS["same"]
-    native = native_projection(config)
-    assert native is not None
+    native = native_of(config)
     present, previous, bounds = drawn(config)
     whole = native(present, previous, bounds)
     present[0, 5, 20] = torch.nan

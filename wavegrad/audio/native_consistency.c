@@ -1,10 +1,8 @@
 /* The projection of `native_consistency.py`, one frame of a spectrogram at a time. Complex numbers are pairs of floats;
-rows are contiguous. */
+rows are contiguous. The weights of a band are filled up with zeros to a multiple of LANES. */
 
 #include <math.h>
 #include <stdint.h>
-
-#define LANES 16 /* The weights of a band are filled up with zeros to a multiple of so many. */
 
 static inline float at_least(float x, float low) { return x < low ? low : x; }
 

@@ -69,7 +69,7 @@ class SparseBands:
 
 @dataclass(frozen=True)
 class NativeProjection:
-    """`MelConsistency.projected` in float32 on a CPU; without gradients."""
+    """`MelConsistency.projected` in float32 on a CPU, with its constants; without gradients."""
 
     give_mel: "ctypes._NamedFuncPointer"
     bands: SparseBands
@@ -98,6 +98,6 @@ class NativeProjection:
 @cache
 def give_mel() -> "ctypes._NamedFuncPointer":
     """The function in C; ImportError and RuntimeError as `library`."""
-    function = library(SOURCE).give_mel
+    function = library(SOURCE, f"LANES={LANES}").give_mel
     function.argtypes, function.restype = _GIVE_MEL, None
     return function

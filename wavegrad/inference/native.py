@@ -1,8 +1,7 @@
 """What FiLM does to a feature, and the repeated values of `UpsampledConvolution`, in one pass each on a CPU.
 
 PyTorch takes some three passes for the first and eight for the second, and in bfloat16 most of their time is spent on
-conversion. The kernels are `native_kernels.c`, compiled for this processor by the C compiler of the system when an
-engine first needs them; compiled once, they are kept in the user's cache. Without a compiler PyTorch does the work.
+conversion. The kernels are `native_kernels.c`, which `compiled.py` compiles when an engine first needs them.
 """
 
 import ctypes
