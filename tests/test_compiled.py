@@ -74,17 +74,17 @@ def test_the_cache_is_in_the_home_unless_an_absolute_path_is_named(
 def test_compiled_once(cache: Path, source: Path) -> None:
     """For each source, what is defined for it, and each processor: a home that several machines share must not hand one
     the other's instructions."""
-    assert answer(library(source)) == 42
+    assert answer(library([source])) == 42
     once = kept(cache)
-    assert answer(library(source)) == 42
+    assert answer(library([source])) == 42
     assert kept(cache) == once
-    assert answer(library(source, "NEGATIVE")) == -42
+    assert answer(library([source], "NEGATIVE")) == -42
     source.write_text(CODE.replace("42", "43"))
-    assert answer(library(source)) == 43
+    assert answer(library([source])) == 43
     assert len(kept(cache)) == 3
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch.cpu, "get_capabilities", lambda: {"cpu_name": "another"})
-        assert answer(library(source)) == 43
+        assert answer(library([source])) == 43
     assert len(kept(cache)) == 4
     assert once.items() <= kept(cache).items()
 
@@ -93,7 +93,7 @@ def test_compiled_once(cache: Path, source: Path) -> None:
 def test_a_cache_that_is_a_file(cache: Path, source: Path) -> None:
     cache.parent.mkdir()
     cache.write_text("in the way")
-    assert answer(library(source)) == 42
+    assert answer(library([source])) == 42
     assert cache.read_text() == "in the way"
 
 
@@ -104,23 +104,23 @@ def test_a_user_without_a_home(source: Path, monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setattr(Path, "home", home)
-    assert answer(library(source)) == 42
+    assert answer(library([source])) == 42
 
 
 @needs_compiler
 def test_a_kept_file_that_is_damaged(cache: Path, source: Path) -> None:
-    library(source)
+    library([source])
     (path,) = kept(cache)
     path.unlink()  # it is mapped into this process, which writing would hurt
     path.write_bytes(b"\x7fELF")
-    assert answer(library(source)) == 42
+    assert answer(library([source])) == 42
 
 
 def test_without_a_compiler(cache: Path, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CC", raising=False)
     monkeypatch.setenv("PATH", str(cache))
     with pytest.raises(ImportError, match="there is no C compiler"):
-        library(source)
+        library([source])
     assert not cache.exists()
 
 
@@ -135,14 +135,14 @@ def test_a_compiler_that_cannot(cache: Path, source: Path, monkeypatch: pytest.M
     monkeypatch.setenv("CC", str(compiler))
     said = "broken: no OpenMP here" if fault == "fails" else "No such file"
     with pytest.raises((RuntimeError, FileNotFoundError), match=said):
-        library(source)
+        library([source])
     assert not cache.exists() or not kept(cache)
 
 
 @needs_compiler
 def test_the_compiler_that_the_environment_names(cache: Path, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CC", f"{os.environ.get('CC') or 'cc'} -DNEGATIVE")
-    assert answer(library(source)) == -42
+    assert answer(library([source])) == -42
 
 
 def test_what_works_is_used_and_what_is_not_there_is_not_missed() -> None:

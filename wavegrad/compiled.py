@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,6 +25,9 @@ COMPILERS = ("cc", "gcc")
 """Tried in turn, if the environment's CC does not name one."""
 SECONDS = 60
 """That a compiler may take; it takes a fraction of one."""
+VALUES = Path(__file__).with_name("values.h")
+DEFINED = {torch.float32: "FLOAT", torch.bfloat16: "BFLOAT16"}
+"""What `values.h` is told for a precision."""
 FEW_VALUES = 16_384
 """So many are not worth a second thread."""
 
@@ -53,17 +56,29 @@ def n_threads(n_values: int) -> int:
     return 1 if n_values <= FEW_VALUES else torch.get_num_threads()
 
 
-def library(source: Path, *defined: str) -> ctypes.CDLL:
-    """The functions of a C file, compiled before, or now.
+def library_for(source: Path, dtype: torch.dtype) -> ctypes.CDLL:
+    """The functions of a C file whose values are of a precision: `values.h` stands in front of it.
+
+    Raises:
+        ImportError: as `library`, or there are no kernels for `dtype`.
+        RuntimeError: the compiler fails.
+    """
+    if dtype not in DEFINED:
+        raise ImportError(f"there are no kernels for {dtype}")
+    return library([VALUES, source], DEFINED[dtype])
+
+
+def library(sources: Sequence[Path], *defined: str) -> ctypes.CDLL:
+    """The functions of C files, which are compiled as one, before, or now.
 
     Args:
-        defined: names that the source finds defined, or "name=value".
+        defined: names that they find defined, or "name=value".
 
     Raises:
         ImportError: this is not Linux, or there is no compiler.
         RuntimeError: the compiler fails.
     """
-    command, text = _command(defined), source.read_text()
+    command, text = _command(defined), "".join(source.read_text() for source in sources)
     name = hashlib.blake2b(repr((command, text, _processor())).encode(), digest_size=16).hexdigest() + ".so"
     try:
         kept = _cache_folder() / name

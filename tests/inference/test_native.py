@@ -14,12 +14,12 @@ import torch
 
 from tests.inference.conftest import Make, inputs
 from tests.test_compiled import needs_compiler
-from wavegrad.compiled import FEW_VALUES
+from wavegrad.compiled import DEFINED, FEW_VALUES
 from wavegrad.inference import Engine, EngineOptions, KernelWarning, native
 from wavegrad.inference.ends import Ends
 from wavegrad.inference.film import modulated
 from wavegrad.inference.kernels import choose_kernels
-from wavegrad.inference.native import DEFINED, NativeKernels
+from wavegrad.inference.native import NativeKernels
 from wavegrad.inference.upsampled_conv import sum_phases
 
 CPU = torch.device("cpu")

@@ -98,6 +98,6 @@ class NativeProjection:
 @cache
 def give_mel() -> "ctypes._NamedFuncPointer":
     """The function in C; ImportError and RuntimeError as `library`."""
-    function = library(SOURCE, f"LANES={LANES}").give_mel
+    function = library([SOURCE], f"LANES={LANES}").give_mel
     function.argtypes, function.restype = _GIVE_MEL, None
     return function

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from wavegrad.compiled import library, n_threads
+from wavegrad.compiled import library_for, n_threads
 from wavegrad.inference.ends import Ends
 from wavegrad.inference.film import Film
 from wavegrad.inference.fused_film import check_modulation
@@ -19,8 +19,6 @@ from wavegrad.inference.fused_rows import check_phases
 from wavegrad.inference.rows import Rows, RowsOut, Taps
 
 SOURCE = Path(__file__).with_name("native_kernels.c")
-DEFINED = {torch.float32: "FLOAT", torch.bfloat16: "BFLOAT16"}
-"""What the source is told for a precision."""
 
 _POINTER, _SIZE = ctypes.c_void_p, ctypes.c_int64
 _MODULATE = (_POINTER, _POINTER, _POINTER, _POINTER, _SIZE, _SIZE, ctypes.c_float, ctypes.c_int)
@@ -75,9 +73,7 @@ class NativeKernels:
 
 @cache
 def _library(dtype: torch.dtype) -> ctypes.CDLL:
-    if dtype not in DEFINED:
-        raise ImportError(f"there are no kernels for {dtype}")
-    kernels = library(SOURCE, DEFINED[dtype])
+    kernels = library_for(SOURCE, dtype)
     kernels.modulate.argtypes, kernels.modulate.restype = _MODULATE, None
     kernels.add_taps.argtypes, kernels.add_taps.restype = _ADD_TAPS, None
     return kernels

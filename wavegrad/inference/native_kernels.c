@@ -1,38 +1,6 @@
 /* The kernels of `native.py`: each does in one pass over the memory what PyTorch does in several.
 
-Compiled for one kind of values: float, or with -DBFLOAT16 the upper halves of floats. All sums are of floats, and
-rounded once, at the end. Rows are contiguous; a row is a position. */
-
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#ifdef BFLOAT16
-typedef uint16_t value;
-
-static inline float wide(value x)
-{
-    uint32_t bits = (uint32_t)x << 16;
-    float y;
-    memcpy(&y, &bits, sizeof y);
-    return y;
-}
-
-/* To the nearest, of two to the even one. Adding cannot make a number of what is none: those that a processor makes
-have their lower bits clear. */
-static inline value narrow(float x)
-{
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    return (value)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
-#else
-typedef float value;
-
-static inline float wide(value x) { return x; }
-
-static inline value narrow(float x) { return x; }
-#endif
+All sums are of floats, and rounded once, at the end. Rows are contiguous; a row is a position. */
 
 /* out = LeakyReLU(scale x + shift) mask. A row of `film` is scale, then shift; `mask` has one value for each row, or is
 NULL. */

@@ -1,7 +1,8 @@
 """FiLM and the LeakyReLU behind it as one operation of autograd, which keeps less for the backward pass.
 
 The two share a gradient: that of the shift is that of the sum, and those of the scale and the feature are products with
-it. So the sum itself need not be kept, nor gradients of scale and shift be made apart and joined.
+it. So the sum itself need not be kept, nor gradients of scale and shift be made apart and joined. On a CPU each way is
+one pass over the memory, where that can be compiled (`native_film.py`).
 """
 
 from functools import partial
@@ -15,6 +16,7 @@ from torch.autograd.function import once_differentiable
 from wavegrad.network.film import Film
 from wavegrad.network.ublock import UBlock
 from wavegrad.shapes import Feature
+from wavegrad.training.native_film import native_film
 
 
 def run_fused(network: nn.Module) -> None:
@@ -35,6 +37,9 @@ def modulated(x: Feature, film: Film, slope: float) -> Feature:
 class _Modulated(torch.autograd.Function):
     @staticmethod
     def forward(x: Tensor, film: Tensor, slope: float) -> Tensor:
+        kernels = native_film(x, film)
+        if kernels is not None:
+            return kernels.modulated(x, film, slope)
         scale, shift = film.chunk(2, dim=1)
         return F.leaky_relu_(torch.addcmul(shift, scale, x), slope)
 
@@ -47,6 +52,9 @@ class _Modulated(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
         x, film, result = ctx.saved_tensors
+        kernels = native_film(x, film)
+        if kernels is not None:
+            return *kernels.gradients(gradient, x, film, result, ctx.slope), None
         of_film = torch.empty_like(film)
         of_scale, of_shift = of_film.chunk(2, dim=1)
         of_sum = torch.ops.aten.leaky_relu_backward.grad_input
