@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from wavegrad.cli.benchmark import machine
-from wavegrad.cli.options import Threads, set_threads
+from wavegrad.cli.options import Threads, set_threads, use_large_pages
 from wavegrad.errors import ConfigError, unknown
 
 
@@ -38,6 +38,7 @@ def benchmark_train(
     """
     if out is not None and not out.resolve().parent.is_dir():
         raise ConfigError(f"{out}: there is no folder {out.parent}")
+    use_large_pages()
     set_threads(threads)
     from wavegrad.device import choose_device
     from wavegrad.training import load_recipe

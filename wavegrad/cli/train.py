@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from wavegrad.cli.options import use_large_pages
+
 
 def train(
     recipe: Annotated[str, typer.Argument(help="Recipe file, for example recipes/small-24k.toml.")],
@@ -39,6 +41,7 @@ def train(
     On several GPUs: torchrun --nproc-per-node N -m wavegrad train RECIPE ... ; batch_size is that of all together.
     Ctrl-C (or a TERM signal) saves and stops; the same command goes on from there.
     """
+    use_large_pages()
     from tqdm import tqdm
 
     from wavegrad.training import load_recipe
