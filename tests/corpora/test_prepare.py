@@ -184,6 +184,28 @@ def test_what_is_left_of_lost_recordings_is_named(tmp_path):
     assert said == [f"of no recording of this corpus, but a training would read them: {first[0].path}, in {out}"]
 
 
+@pytest.mark.parametrize("change", ["newer", "longer", "damaged", "none"])
+def test_a_clip_of_a_recording_that_changed_is_made_again(tmp_path, change):
+    """It was kept, with the new recording's length in the manifest. A changed one may be old: copies keep its time."""
+    record(tmp_path / "in" / "a.wav", 24000)
+    found, out = list(CORPORA["folder"].find(tmp_path / "in")), tmp_path / "out"
+    (first,) = prepare(found, out, PrepareConfig(), quiet)
+    (clip,) = out.rglob("*.flac")
+    os.utime(clip, (2e9, 2e9))
+    time = 3e9 if change == "newer" else 1e9
+    if change == "damaged":
+        clip.write_bytes(b"fLaC")
+    elif change != "none":
+        soundfile.write(found[0].path, np.full(12000 + 12000 * (change == "longer"), 0.25), 24000)
+    os.utime(found[0].path, (time, time))
+    (second,) = prepare(found, out, PrepareConfig(), quiet)
+    made, _ = read_audio(clip)
+    assert len(made) == round(second.seconds * 24000)
+    assert bool((made - 0.25).abs().max() < 1e-3) == (change in ("newer", "longer"))
+    assert (clip.stat().st_mtime == 2e9) == (change == "none")
+    assert (second == first) == (change != "longer")
+
+
 def test_its_own_output_is_no_recording(tmp_path):
     """A second call with OUT inside the corpus used to find twice as many recordings."""
     folder(tmp_path)

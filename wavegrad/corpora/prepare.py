@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from wavegrad.audio.io import AudioWarning, read_audio, write_audio
+from wavegrad.audio.io import AudioWarning, audio_info, read_audio, write_audio
 from wavegrad.config import load_toml, save_toml, to_dict
 from wavegrad.corpora.corpus import Recording, Split
 from wavegrad.errors import AudioError, ConfigError, CorpusError
@@ -65,8 +65,9 @@ def prepare(
 ) -> list[Prepared]:
     """Write OUT/<split>/<speaker>/<name>.flac, OUT/prepare.toml with the choices, and OUT/manifest.jsonl.
 
-    What is there is kept, so that an interrupted call can be made again; what earlier calls wrote is no recording, even
-    where OUT is inside the corpus. A recording that cannot be used is named and left out.
+    What is there is kept, so that an interrupted call can be made again, unless its recording changed since; what
+    earlier calls wrote is no recording, even where OUT is inside the corpus. A recording that cannot be used is named
+    and left out.
 
     Raises:
         CorpusError: there is no recording, none is usable, two have the same name, or OUT was made with other choices
@@ -114,11 +115,20 @@ def _prepare_one(recording: Recording, out: Path, config: PrepareConfig) -> Prep
     seconds = len(waveform) / rate
     if seconds < config.min_seconds:
         return f"{seconds:.2f} s is shorter than {config.min_seconds} s"
-    if not (out / path).exists():
+    if not _is_of(out / path, recording.path, len(waveform)):
         (out / path).parent.mkdir(parents=True, exist_ok=True)
         peak = max(1.0, waveform.abs().max().item())  # resampling may overshoot full scale
         write_audio(out / path, waveform / peak, rate)
     return Prepared(path.as_posix(), recording.speaker, split, round(seconds, 3), str(recording.path))
+
+
+def _is_of(clip: Path, recording: Path, n_samples: int) -> bool:
+    """Whether an earlier call made this clip of the recording as it is now: no older than that, and as long."""
+    try:
+        newer = clip.stat().st_mtime_ns >= recording.stat().st_mtime_ns
+        return newer and audio_info(clip).n_samples == n_samples
+    except (FileNotFoundError, AudioError):
+        return False
 
 
 def _settle(config: PrepareConfig, out: Path) -> None:
