@@ -91,6 +91,17 @@ def test_a_run_writes_what_explains_it_and_the_same_command_resumes(recipe, tmp_
     assert waveform.shape == (1500,)
 
 
+def test_a_run_is_not_taken_back(recipe, tmp_path):
+    """It said "resuming at step 3 of 2", wrote the recipe of another run, and was done."""
+    recipe, run = change(recipe, "run", steps=3, validate_every=3), tmp_path / "run"
+    train(recipe, SPEECH, run, say=quiet)
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    with pytest.raises(ConfigError, match=r"run\.steps is 2, but .*run is at step 3: raise it to go on"):
+        train(change(recipe, "run", steps=2), SPEECH, run, say=quiet)
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+    assert train(recipe, SPEECH, run, say=quiet).finished
+
+
 def test_a_run_in_one_piece_equals_an_interrupted_one(recipe, tmp_path, monkeypatch):
     """Killed between two checkpoints: the steps since the last one are done again, to the same bits."""
     recipe = change(recipe, "run", steps=4, checkpoint_every=2)

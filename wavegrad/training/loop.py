@@ -66,7 +66,7 @@ def train(
             recordings' own mels.
 
     Raises:
-        ConfigError: the run was begun with another recipe, or `start` does not fit it.
+        ConfigError: the run was begun with another recipe, or is beyond the steps of this one, or `start` does not fit.
         TrainingError: another process trains in that folder, no usable clip, a loss or gradient that is not finite, not
             enough memory, or processes that were given different things.
         CheckpointError: there are checkpoints, and none can be read; or one cannot be written, or a model, because
@@ -94,6 +94,8 @@ def _train(
     if state is not None:
         begun = from_dict(Recipe, state.recipe, f"{run}: recipe")  # a key younger than the run has its default
         check_same_recipe(to_dict(begun), to_dict(recipe), run)
+        if state.step > recipe.run.steps:
+            raise ConfigError(f"run.steps is {recipe.run.steps}, but {run} is at step {state.step}: raise it to go on")
     model = load_model(resolve_model(start)) if start is not None and state is None else None
     corpora = load_corpora(recipe, data, valid, say, mels, world)
     device = choose_device(recipe.run.device)
