@@ -1,5 +1,6 @@
 """From a network to what samplers take: guidance, variances, indices."""
 
+import inspect
 from dataclasses import replace
 
 import pytest
@@ -9,7 +10,7 @@ from torch import Tensor
 from tests.test_vocoder import HOP, MEL, noisy_speech, tiny_network
 from wavegrad.audio.prior import PriorConfig
 from wavegrad.binding import bind_condition, bind_with_variance
-from wavegrad.diffusion import NoiseSchedule
+from wavegrad.diffusion import Ancestral, NoiseSchedule
 from wavegrad.errors import ConfigError
 from wavegrad.inference import Engine
 from wavegrad.network import WaveGrad, network_preset
@@ -122,6 +123,10 @@ def test_a_learned_variance_comes_beside_the_same_noise(mel: Tensor) -> None:
     torch.testing.assert_close(vocoder(mel, 3), family()(mel, 3))  # nothing is seen of v where it is not asked for
     with pytest.raises(ConfigError, match="no learned variance"):
         bind_with_variance(family().network, mel)
+    with pytest.raises(ConfigError, match="unknown engine 'fsat'"):
+        inspect.unwrap(Vocoder._bound)(
+            vocoder, mel, Ancestral(variance="learned"), 0.0, "float32", "fsat", [mel.shape[2]]
+        )
 
 
 def test_a_model_of_indices_is_sampled_with_parts_of_its_training(indexed: Vocoder, mel: Tensor) -> None:

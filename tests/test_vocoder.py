@@ -14,6 +14,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from wavegrad.audio.consistency import check_iterations
 from wavegrad.audio.lapped import lapped
 from wavegrad.audio.mel import MelConfig
 from wavegrad.audio.presets import mel_preset
@@ -32,7 +33,7 @@ from wavegrad.diffusion import (
 from wavegrad.errors import AudioError, CheckpointError, ConfigError
 from wavegrad.network import WaveGrad, network_preset
 from wavegrad.vocoder import EngineName, Vocoder, generic_schedule
-from wavegrad.vocoder.items import item_seeds
+from wavegrad.vocoder.items import item_frames, item_lengths, item_seeds
 from wavegrad.vocoder.schedules import choose_schedule
 
 MEL = mel_preset("wavegrad-24k")
@@ -257,6 +258,17 @@ def test_integers_of_all_kinds_are_seeds(seed: object) -> None:
 def test_what_is_no_seed(seed: object) -> None:
     with pytest.raises(ConfigError, match=r"^seed is .*; pass a whole number"):
         inspect.unwrap(item_seeds)(seed, 2)
+
+
+def test_integers_of_all_kinds_are_lengths_and_frames() -> None:
+    lengths, frames = inspect.unwrap(item_lengths), inspect.unwrap(item_frames)
+    assert lengths(np.int64(7), 2, 9) == lengths(torch.tensor([7, 7]), 2, 9) == frames(np.array([7, 7]), 2, 9) == [7, 7]
+    for call in (lengths, frames):
+        for given in (1.5, [1.0, 2.0], "7"):
+            with pytest.raises(AudioError, match=r"^(length|frames) is .*; pass a whole number"):
+                call(given, 2, 9)
+    with pytest.raises(AudioError, match=r"^frames 7: one number for each of 2 items"):
+        frames(7, 2, 9)
 
 
 @pytest.mark.parametrize("wanted", [[1e-4, 0.5], (1e-4, 0.5), np.array([1e-4, 0.5]), 6.0, np.int64(6), True], ids=repr)
@@ -490,3 +502,5 @@ def test_griffin_lim_that_cannot_be(vocoder: Vocoder, mel: Tensor) -> None:
     ):
         with pytest.raises(ConfigError, match="griffin_lim is -1"):
             call()
+    with pytest.raises(ConfigError, match=r"griffin_lim is 32\.0; it must be 0 \(none\) or a number"):
+        inspect.unwrap(check_iterations)(32.0, MEL)

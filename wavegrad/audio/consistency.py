@@ -7,6 +7,8 @@ the magnitudes are not those of a pseudo-inverse of the mel, which knows nothing
 own, scaled until their mel is right.
 """
 
+import copy
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -72,6 +74,13 @@ class MelConsistency(nn.Module):
         weights = weights.where(weights > 1e-6 * weights.max(), torch.inf)
         self.register_buffer("to_bins", (filterbank / weights).to(dtype), persistent=False)
         self.register_buffer("unheard", weights.isinf().to(dtype), persistent=False)
+
+    def with_iterations(self, n_iter: int) -> "MelConsistency":
+        """The same, on the same tables, with another number of iterations; ConfigError as when it was made."""
+        check_iterations(n_iter, self.config)
+        other = copy.copy(self)
+        other.n_iter = n_iter
+        return other
 
     def forward(self, waveform: Waveform, mel: Mel, frames: Sequence[int] | None = None) -> Waveform:
         """A waveform of the same length whose mel is nearer to `mel`.
@@ -208,8 +217,12 @@ def _modulus(z: Spectra) -> Float[Tensor, "batch frames n_freqs"]:
 
 def check_iterations(n_iter: int, config: MelConfig) -> None:
     """Raise ConfigError unless there can be so many for this mel."""
-    if n_iter < 0:
-        raise ConfigError(f"griffin_lim is {n_iter}; it must be 0 (none) or a number of iterations")
+    try:
+        whole = operator.index(n_iter)
+    except TypeError:
+        whole = -1
+    if whole < 0:
+        raise ConfigError(f"griffin_lim is {n_iter!r}; it must be 0 (none) or a number of iterations")
     if n_iter and config.win_length < 2 * config.hop_length:
         raise ConfigError(
             f"Griffin-Lim needs windows of two hops or more; this mel has win_length {config.win_length} and "

@@ -162,8 +162,7 @@ class FrozenModel:
         """epsilon_theta(y, noise_level) with its condition bound, as samplers and likelihoods take it; see
         `bind_condition`. The "fast" engine has no gradients; items of different lengths always take it. A network that
         overrides WaveGrad's call is called as it is."""
-        if engine not in get_args(EngineName):
-            raise ConfigError(unknown("engine", engine, get_args(EngineName)))
+        _check_engine(engine)
         ragged = frames is not None and min(frames) < mel.shape[2]
         if ragged:
             self._check_layers("items of different lengths")
@@ -198,11 +197,6 @@ class FrozenModel:
         layers, consistency = self._stream_layers[precision], self._consistency(griffin_lim)
         return StreamModel(layers, self.mel_config, self._prior_gains, consistency)
 
-    def _iterations(self, griffin_lim: int | None) -> int:
-        n_iter = self.griffin_lim if griffin_lim is None else griffin_lim
-        check_iterations(n_iter, self.mel_config)
-        return n_iter
-
     @cached_property
     def _prior_gains(self) -> PriorGains:
         """Its tables are made and brought to the device once."""
@@ -216,9 +210,7 @@ class FrozenModel:
             return MelConsistency(self.mel_config, 0, fused=self.engine_options.fused).to(self.device)
 
     def _consistency(self, griffin_lim: int | None) -> MelConsistency:
-        consistency = copy.copy(self._no_iterations)  # with the same tables
-        consistency.n_iter = self._iterations(griffin_lim)
-        return consistency
+        return self._no_iterations.with_iterations(self.griffin_lim if griffin_lim is None else griffin_lim)
 
     def _bound(
         self,
@@ -230,6 +222,7 @@ class FrozenModel:
         frames: list[int],
     ) -> PredictNoise:
         """What the sampler calls: a learned variance comes with the noise only where it is wanted."""
+        _check_engine(engine)
         if min(frames) < mel.shape[2] and not sampler.is_local:
             raise ConfigError(
                 f"{sampler} takes means over the whole waveform, which items of different lengths do not share; "
@@ -240,3 +233,9 @@ class FrozenModel:
         if min(frames) < mel.shape[2]:
             raise ConfigError("a learned variance needs items of one length; synthesise them one by one")
         return bind_with_variance(self.network, mel, guidance, precision)  # type: ignore[return-value]
+
+
+def _check_engine(name: str) -> None:
+    """Raise ConfigError where there is none of that name."""
+    if name not in get_args(EngineName):
+        raise ConfigError(unknown("engine", name, get_args(EngineName)))

@@ -11,16 +11,21 @@ from torch import Tensor
 from wavegrad.audio.lapped import Coefficients
 from wavegrad.audio.mel_check import tensor_of
 from wavegrad.audio.prior import colour
-from wavegrad.errors import AudioError, ConfigError
+from wavegrad.errors import AudioError, ConfigError, WavegradError
 from wavegrad.shapes import Waveform
+
+
+def _whole(name: str, given: object, error: type[WavegradError]) -> int | list[int]:
+    """Integers of any kind as Python's; the error if one is none."""
+    try:
+        return [operator.index(one) for one in given] if isinstance(given, Iterable) else operator.index(given)  # type: ignore[arg-type]
+    except TypeError:
+        raise error(f"{name} is {given!r}; pass a whole number, or one for each mel") from None
 
 
 def item_seeds(seed: int | Sequence[int], n_items: int) -> list[int]:
     """seed + i, or seed[i], of each item; ConfigError if they are not as many, or no integers of any kind."""
-    try:
-        given = [operator.index(one) for one in seed] if isinstance(seed, Iterable) else operator.index(seed)
-    except TypeError:
-        raise ConfigError(f"seed is {seed!r}; pass a whole number, or one for each mel") from None
+    given = _whole("seed", seed, ConfigError)
     seeds = [given + i for i in range(n_items)] if isinstance(given, int) else given
     if len(seeds) != n_items:
         raise ConfigError(f"{len(seeds)} seeds for {n_items} mels; pass one for each, or a single number")
@@ -31,16 +36,18 @@ def item_frames(frames: Sequence[int] | None, n_items: int, n_frames: int) -> li
     """Frames of each item: all of the batch's where none are given; AudioError if they cannot be."""
     if frames is None:
         return [n_frames] * n_items
-    if len(frames) != n_items or min(frames) < 1 or max(frames) > n_frames:
-        raise AudioError(f"frames {list(frames)}: one number for each of {n_items} items is expected, 1 to {n_frames}")
-    return list(frames)
+    given = _whole("frames", frames, AudioError)
+    if not isinstance(given, list) or len(given) != n_items or min(given) < 1 or max(given) > n_frames:
+        raise AudioError(f"frames {given}: one number for each of {n_items} items is expected, 1 to {n_frames}")
+    return given
 
 
 def item_lengths(length: int | Sequence[int] | None, n_items: int, n_samples: int) -> list[int]:
     """Samples to keep of each item: what its frames make where none are given; AudioError if there are not as many."""
     if length is None:
         return [n_samples] * n_items
-    lengths = [length] * n_items if isinstance(length, int) else list(length)
+    given = _whole("length", length, AudioError)
+    lengths = [given] * n_items if isinstance(given, int) else given
     if len(lengths) != n_items:
         raise AudioError(f"{len(lengths)} lengths for {n_items} mels; pass one for each, or a single number")
     if min(lengths) < 1 or max(lengths) > n_samples:

@@ -121,5 +121,5 @@ class StreamingModel(FrozenModel):
             ConfigError: as `stream`.
         """
         pipeline_frames = StreamOptions(None, pipeline_frames).pipeline_frames
-        n_steps, n_iter = self.find_schedule(schedule).n_steps, self._iterations(griffin_lim)
+        n_steps, n_iter = self.find_schedule(schedule).n_steps, self._consistency(griffin_lim).n_iter
         return look_ahead(self.network.config, self.mel_config, self.prior, n_steps, n_iter, pipeline_frames)
