@@ -47,10 +47,8 @@ class NativeFilm:
     ) -> tuple[Tensor, Tensor]:
         """Of `x` and of `film`, from that of the `result` of `modulated`."""
         assert gradient.dtype == x.dtype == film.dtype == result.dtype == self.engine.dtype
-        of_x, of_film = (
-            torch.empty_like(x),
-            torch.empty_like(film),
-        )  # no views, into which autograd adds nothing in place
+        # not made as rows: autograd adds nothing in place to a view
+        of_x, of_film = torch.empty_like(x), torch.empty_like(film)
         tensors = (gradient.mT.contiguous(), x, film, result, of_x, of_film)
         n_batch, n_channels, n_time = x.shape
         pointers = (tensor.data_ptr() for tensor in tensors)
