@@ -104,8 +104,8 @@ def test_what_is_not_their_business_is_pytorchs(calls):
     for dtypes in ((torch.float64,) * 3, (torch.float32, torch.float64, torch.float64)):
         given = [tensor.to(dtype) for tensor, dtype in zip((x, film, gradient), dtypes, strict=True)]
         assert_rounded_once(with_gradients(*given, 0.2), expected(*given, 0.2))
-    first = [tensor.contiguous() for tensor in (x, film, gradient)]
-    assert_rounded_once(with_gradients(*first, 0.2), expected(*first, 0.2))
+    for given in ((x.contiguous(), film, gradient), (x, film.contiguous(), gradient)):
+        assert_rounded_once(with_gradients(*given, 0.2), expected(*given, 0.2))
     assert calls == []
 
 
