@@ -4,6 +4,7 @@ a GPU where there is none."""
 import multiprocessing
 import os
 import tempfile
+from collections.abc import Iterator
 
 import hypothesis
 import pytest
@@ -23,6 +24,15 @@ def workers_at_once(monkeypatch: pytest.MonkeyPatch) -> multiprocessing.context.
     context.set_forkserver_preload(["torch", "torch._dynamo"])
     monkeypatch.setattr("multiprocessing.get_context", lambda method: context)
     return context
+
+
+@pytest.fixture(params=(1, 2), ids=("one thread", "two threads"))
+def n_threads(request: pytest.FixtureRequest) -> Iterator[int]:
+    """Of PyTorch, in turn."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 import torch
@@ -21,14 +20,6 @@ pytestmark = needs_compiler
 
 LARGE = (3, 17, 2 * FEW_VALUES // (3 * 17) + 1)
 """Batch, channels and time: enough for a second thread, and no size that of a vector."""
-
-
-@pytest.fixture(params=(1, 2), ids=("one thread", "two threads"))
-def n_threads(request: pytest.FixtureRequest) -> Iterator[int]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield request.param
-    torch.set_num_threads(before)
 
 
 @pytest.fixture
