@@ -85,13 +85,17 @@ def test_bfloat16_sounds_like_float32() -> None:
 
 
 def test_the_shipped_model_in_float32() -> None:
-    """As it comes, with its Griffin-Lim: engine, reference and stream are the same audio."""
+    """Engine, reference and stream are the same audio. Its Griffin-Lim carries rounding further: with this seed, noise
+    of 1e-7 in what it starts from becomes 4e-5 of what it ends with, with most others 4e-6."""
     vocoder = Vocoder.from_pretrained()
     speech = read_audio(SPEECH / "kathleen.flac", vocoder.sample_rate)[0][24000:30000]
     mel = vocoder.mel(speech)
-    audio = vocoder(mel, 6, 1)
-    assert distance(vocoder(mel, 6, 1, engine="reference"), audio) < 1e-5
-    assert distance(torch.cat(list(vocoder.stream(mel.split(7, dim=1), 6, 1))), audio) < 1e-5
+    for griffin_lim, allowed in ((0, 1e-5), (32, 1e-4)):
+        audio = vocoder(mel, 6, 1, griffin_lim=griffin_lim)
+        assert distance(vocoder(mel, 6, 1, griffin_lim=griffin_lim, engine="reference"), audio) < allowed
+        pieces = vocoder.stream(mel.split(7, dim=1), 6, 1, griffin_lim=griffin_lim)
+        assert distance(torch.cat(list(pieces)), audio) < allowed
+    assert torch.equal(vocoder(mel, 6, 1), audio)
     assert distance(vocoder(mel, 6, 1, griffin_lim=0), audio) > 0.1
 
 
