@@ -57,10 +57,10 @@ class NativeFilm:
 
 
 def native_film(x: Feature, film: Film) -> NativeFilm | None:
-    """The kernels for these tensors; None where there are none, or PyTorch's are as good.
+    """The kernels for these tensors; None for other devices, precisions and layouts, and where there is no compiler.
 
     Warns:
-        KernelWarning: the compiler fails; once a process.
+        KernelWarning: the compiler fails, or a gradient is not PyTorch's; once a process and precision.
     """
     in_rows = x.mT.is_contiguous() and film.mT.is_contiguous()
     return _of_precision(x.dtype) if x.device.type == "cpu" and x.dtype == film.dtype and in_rows else None
@@ -83,8 +83,7 @@ def check(kernels: NativeFilm) -> None:
         RuntimeError: a value is farther off than three roundings.
     """
     generator, dtype = torch.Generator().manual_seed(0), kernels.engine.dtype
-    drawn = (torch.randn(3, 37, n, generator=generator).to(dtype).mT for n in (21, 42, 21))
-    x, film, gradient = drawn
+    x, film, gradient = (torch.randn(3, 37, n, generator=generator).to(dtype).mT for n in (21, 42, 21))
     result = kernels.modulated(x, film, 0.2)
     with torch.enable_grad():  # inside an operation of autograd there is none
         wide_x, wide_film = (tensor.double().requires_grad_() for tensor in (x, film))
