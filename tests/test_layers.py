@@ -12,14 +12,15 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 EVERYTHING = "everything"
-BASICS = {"errors", "shapes", "config", "pieces", "suffixes", "compiled"}
+BASICS = {"errors", "shapes", "config", "atomic", "pieces", "suffixes", "compiled"}
 PARTS = {"audio", "network", "diffusion"}
 VOCODER = {"binding", "checkpoint", "inference", "device", *PARTS, *BASICS}
 
 LAYERS: dict[str, set[str]] = {
     "errors": set(),
     "shapes": set(),
-    "config": {"errors"},
+    "atomic": set(),
+    "config": {"errors", "atomic"},
     "device": {"errors"},
     "audio": BASICS,
     "network": BASICS,
@@ -45,7 +46,7 @@ LAYERS: dict[str, set[str]] = {
 }
 """What the modules and folders of the package may import of it."""
 
-CLI_OUTSIDE_FUNCTIONS = {"errors", "config", "suffixes"}
+CLI_OUTSIDE_FUNCTIONS = {"errors", "config", "atomic", "suffixes"}
 """What a command may import before it runs; everything else waits, so that `--help` is fast."""
 
 EXTRAS: dict[str, set[str]] = {

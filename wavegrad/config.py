@@ -3,7 +3,6 @@
 import copy
 import dataclasses
 import math
-import os
 import tomllib
 import types
 import typing
@@ -13,6 +12,7 @@ from typing import Any, Literal, NoReturn, TypeVar, Union
 
 import tomli_w
 
+from wavegrad import atomic
 from wavegrad.errors import ConfigError, unknown
 
 T = TypeVar("T")
@@ -66,9 +66,7 @@ def load_toml(path: str | Path) -> dict[str, Any]:
 
 def save_toml(data: Mapping[str, Any], path: str | Path) -> None:
     """Write a TOML file; a reader sees the old file or the new one, never half of one."""
-    temporary = Path(f"{path}.tmp")
-    temporary.write_text(tomli_w.dumps(data), encoding="utf-8")
-    os.replace(temporary, path)
+    atomic.write_text(Path(path), tomli_w.dumps(data))
 
 
 def apply_overrides(data: Mapping[str, Any], overrides: Sequence[str], where: str) -> dict[str, Any]:

@@ -235,7 +235,7 @@ def test_a_crash_while_saving_leaves_the_old_checkpoint(recipe, clips, tmp_path,
     """And nothing else; nor does a process that was killed while it saved, once the next one has."""
     trainer = Trainer(recipe, clips)
     save_state(trainer.state(), tmp_path, keep=1)
-    (tmp_path / "step-00000007.part").write_bytes(b"killed")
+    (tmp_path / ".step-00000007.pt.4711.tmp").write_bytes(b"killed")
     trainer.train_step()
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError("power cut")))

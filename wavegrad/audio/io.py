@@ -1,6 +1,5 @@
 """Audio files: any format that libsndfile knows is read, to mono at any rate; WAV and FLAC are written."""
 
-import contextlib
 import io
 import os
 import warnings
@@ -14,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from wavegrad import atomic
 from wavegrad.errors import AudioError
 
 Subtype = Literal["PCM_16", "PCM_24", "FLOAT"]
@@ -119,7 +119,10 @@ def write_audio(path: str | Path, waveform: Float[Tensor, "..."], sample_rate: i
         )
     encoded = io.BytesIO()
     soundfile.write(encoded, quantised(samples, subtype), sample_rate, subtype, format=FORMATS[path.suffix.lower()])
-    _replace(path, encoded.getvalue())
+    try:
+        atomic.write_bytes(path, encoded.getvalue())
+    except OSError as error:
+        raise AudioError(f"{path}: cannot be written: {error.strerror}") from error
     return n_clipped
 
 
@@ -139,17 +142,6 @@ def quantised(samples: np.ndarray, subtype: Subtype) -> np.ndarray:
     full_scale = 2 ** (bits - 1)
     levels = np.clip(np.rint(samples * full_scale), -full_scale, full_scale - 1).astype(np.int32)
     return levels << (32 - bits)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):  # where nothing can be written, nothing can be removed
-            temporary.unlink(missing_ok=True)
-        raise AudioError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def check_is_file(path: str | Path) -> None:

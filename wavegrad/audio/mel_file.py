@@ -1,7 +1,6 @@
 """Mel spectrograms in files."""
 
 import contextlib
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -11,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from wavegrad import atomic
 from wavegrad.errors import AudioError
 
 BLOCK_FRAMES = 1024
@@ -115,10 +115,5 @@ def _attempt(path: Path, read: Callable[[], T]) -> T:
 def write_mel(path: Path, mel: Float[Tensor, "n_mels frames"]) -> None:
     """Write float32 .npy, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".part")
-    try:
-        with temporary.open("wb") as file:
-            np.save(file, mel.cpu().float().numpy())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with atomic.replacing(path) as temporary, temporary.open("wb") as file:
+        np.save(file, mel.cpu().float().numpy())

@@ -11,6 +11,7 @@ import soundfile
 from jaxtyping import Float
 from torch import Tensor
 
+from wavegrad import atomic
 from wavegrad.audio.io import FORMATS, AudioWarning, Subtype, check_target, quantised
 from wavegrad.errors import AudioError
 
@@ -43,7 +44,7 @@ class AudioWriter:
         """Of them, outside [-1, 1] in a format that cannot hold them."""
         self.peak = 0.0
         check_target(self.path, subtype)
-        self._temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
+        self._temporary = atomic.temporary_name(self.path)
         self._format = FORMATS[self.path.suffix.lower()]
         try:
             self._file = soundfile.SoundFile(str(self._temporary), "w", sample_rate, 1, subtype, format=self._format)

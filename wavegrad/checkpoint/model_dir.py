@@ -8,13 +8,12 @@ README.md            the model card
 
 import json
 import re
-import shutil
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from wavegrad import atomic
 from wavegrad.audio.mel import MelConfig
 from wavegrad.audio.prior import PriorConfig
 from wavegrad.checkpoint.weights import WeightsInfo, load_weights, save_weights
@@ -60,7 +59,7 @@ class ModelConfig:
 def save_model(model: Model, directory: str | Path, half: bool = False) -> None:
     """Write a model directory: whole, or not at all.
 
-    It is written next to its final place and then moved there, so that no reader ever sees half of it.
+    No reader ever sees half of it, or none where there was one.
 
     Args:
         model: what to save.
@@ -73,20 +72,11 @@ def save_model(model: Model, directory: str | Path, half: bool = False) -> None:
     """
     target = Path(directory).resolve()
     refuse_foreign(target)
-    tag = uuid.uuid4().hex
-    fresh, old = (target.with_name(f".{target.name}.{tag}.{state}") for state in ("new", "old"))
     try:
-        _write(model, fresh, half)
-        if target.exists():
-            target.rename(old)
-        fresh.rename(target)
+        with atomic.replacing_folder(target) as fresh:
+            _write(model, fresh, half)
     except OSError as error:
         raise CheckpointError(f"{target} cannot be written: {error.strerror}; what was there is there still") from error
-    finally:
-        if old.exists() and not target.exists():
-            old.rename(target)
-        for leftover in (fresh, old):
-            shutil.rmtree(leftover, ignore_errors=True)
 
 
 def load_model(directory: str | Path) -> Model:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from wavegrad import atomic
 from wavegrad.cli.options import Device, Model, Threads, read_precisions, set_threads
 from wavegrad.cli.synthesis_speed import Case, Row, engine_names, measure
 from wavegrad.errors import ConfigError
@@ -160,9 +161,7 @@ def _write(out: Path, machine: dict[str, object], rows: list[Row]) -> None:
     bars = [(_name(row), row.real_time_factor) for row in rows]
     title = f"Real-time factor on {machine['name']}, {machine['threads']} threads"
     for path, text in ((out, json.dumps(table, indent=1) + "\n"), (out.with_suffix(".svg"), speed_chart(title, bars))):
-        temporary = path.with_name(path.name + ".part")
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
+        atomic.write_text(path, text)
 
 
 def _numbers(option: str, text: str, *, whole: bool = True, zero: bool = False) -> list[float]:

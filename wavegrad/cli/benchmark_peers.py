@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from wavegrad import atomic
 from wavegrad.cli.benchmark import machine, vocoders_of
 from wavegrad.cli.files import not_all_done
 from wavegrad.cli.options import Threads, set_threads
@@ -181,6 +181,4 @@ def _table(rows: Sequence[Row]) -> str:
 
 def _write(out: Path, rows: Sequence[Row]) -> None:
     table = {"machine": machine("cpu"), "rows": [asdict(row) for row in rows]}
-    temporary = out.with_name(out.name + ".part")
-    temporary.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
-    os.replace(temporary, out)
+    atomic.write_text(out, json.dumps(table, indent=1) + "\n")

@@ -1,13 +1,13 @@
 """`wavegrad benchmark train`: how fast a training step is."""
 
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from wavegrad import atomic
 from wavegrad.cli.benchmark import machine
 from wavegrad.cli.options import Threads, set_threads, use_large_pages
 from wavegrad.errors import ConfigError, unknown
@@ -66,6 +66,4 @@ def benchmark_train(
             "overrides": overrides or [],
             "rows": [asdict(row) for row in rows],
         }
-        temporary = out.with_name(out.name + ".part")
-        temporary.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
-        os.replace(temporary, out)
+        atomic.write_text(out, json.dumps(table, indent=1) + "\n")

@@ -1,12 +1,12 @@
 """`wavegrad export`: a model for other runtimes."""
 
 import importlib.util
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from wavegrad import atomic
 from wavegrad.cli.options import GriffinLim, Model, read_schedule
 from wavegrad.errors import ConfigError
 
@@ -73,9 +73,7 @@ def export(
 
 
 def _write_onnx(path: Path, part: str, content: bytes) -> None:
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_bytes(content)
-    os.replace(temporary, path)
+    atomic.write_bytes(path, content)
     typer.echo(f"{path}: {part}, {len(content) / 1e6:.1f} MB")
 
 
@@ -84,9 +82,7 @@ def _write_program(path: Path, vocoder: "Vocoder") -> None:
 
     from wavegrad.export.program import network_program
 
-    temporary = path.with_name(path.name + ".part")
     program = network_program(vocoder.network)
-    with temporary.open("wb") as file:  # given a name, torch says with a RuntimeError that it cannot write
-        torch.export.save(program, file)
-    os.replace(temporary, path)
+    with atomic.replacing(path) as temporary, temporary.open("wb") as file:
+        torch.export.save(program, file)  # given a name, it says with a RuntimeError that it cannot write
     typer.echo(f"{path}: network, {path.stat().st_size / 1e6:.1f} MB")

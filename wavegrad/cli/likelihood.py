@@ -1,13 +1,13 @@
 """`wavegrad likelihood`: recordings, ranked by how natural a model finds them."""
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from wavegrad import atomic
 from wavegrad.cli.files import find, not_all_done
 from wavegrad.cli.options import Device, Model, Seed, Threads, read_schedule, set_threads
 from wavegrad.errors import AudioError, ConfigError, WavegradError
@@ -80,6 +80,4 @@ def likelihood(
 def _write_json(out: Path, found: "dict[str, ClipLikelihood]", levels: list[float]) -> None:
     """Whole or not at all."""
     clips = {name: vars(clip) | {"waveform": clip.waveform} for name, clip in found.items()}
-    temporary = out.with_name(out.name + ".part")
-    temporary.write_text(json.dumps({"noise_levels": levels, "clips": clips}, indent=1) + "\n", encoding="utf-8")
-    os.replace(temporary, out)
+    atomic.write_text(out, json.dumps({"noise_levels": levels, "clips": clips}, indent=1) + "\n")

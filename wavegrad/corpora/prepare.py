@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from wavegrad import atomic
 from wavegrad.audio.io import AudioWarning, audio_info, read_audio, write_audio
 from wavegrad.config import load_toml, save_toml, to_dict
 from wavegrad.corpora.corpus import Recording, Split
@@ -90,9 +90,7 @@ def prepare(
     if not made:
         raise CorpusError("no recording is usable; the lines above say why")
     _name_strangers(made, out, say)
-    temporary = out / f"{MANIFEST}.part"
-    temporary.write_text("".join(json.dumps(asdict(p)) + "\n" for p in made), encoding="utf-8")
-    os.replace(temporary, out / MANIFEST)
+    atomic.write_text(out / MANIFEST, "".join(json.dumps(asdict(p)) + "\n" for p in made))
     return made
 
 

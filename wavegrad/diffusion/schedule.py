@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +12,7 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from wavegrad import config
+from wavegrad import atomic, config
 from wavegrad.errors import ConfigError
 
 FORMAT_VERSION = 1
@@ -201,9 +200,7 @@ class NoiseSchedule:
 
     def save(self, path: str | Path) -> None:
         """Write the JSON form, whole or not at all."""
-        temporary = Path(f"{path}.part")
-        temporary.write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
-        os.replace(temporary, path)
+        atomic.write_text(Path(path), json.dumps(self.to_dict(), indent=2) + "\n")
 
     @classmethod
     def load(cls, path: str | Path) -> "NoiseSchedule":

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wavegrad import __version__
+from wavegrad import __version__, atomic
 from wavegrad.config import from_dict, to_dict
 from wavegrad.errors import ConfigError
 from wavegrad.evaluation.candidate import Candidate, Folder
 from wavegrad.evaluation.measure import Job, Record
 from wavegrad.evaluation.pairing import Clip
-from wavegrad.evaluation.results import write_whole
 
 PLAN, CLIPS = "plan.json", "clips"
 OURS = (PLAN, "metrics.csv", "summary.json", "report.html", CLIPS, "audio")
@@ -53,14 +52,14 @@ def start(job: Job, overwrite: bool = False) -> None:
             )
         _clear(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    write_whole(directory / PLAN, json.dumps(plan, indent=1, ensure_ascii=False) + "\n")
+    atomic.write_text(directory / PLAN, json.dumps(plan, indent=1, ensure_ascii=False) + "\n")
 
 
 def write_record(clip: Clip, job: Job, record: Record) -> None:
     """Note that a clip is done, after its audio has been written."""
     path = _path(clip, job)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, json.dumps(to_dict(_Done(_inputs(clip), record)), ensure_ascii=False) + "\n")
+    atomic.write_text(path, json.dumps(to_dict(_Done(_inputs(clip), record)), ensure_ascii=False) + "\n")
 
 
 def read_record(clip: Clip, job: Job) -> Record | None:

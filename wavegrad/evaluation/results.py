@@ -3,12 +3,12 @@
 import csv
 import io
 import json
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from wavegrad import atomic
 from wavegrad.config import from_dict, to_dict
 from wavegrad.errors import ConfigError
 from wavegrad.evaluation.bootstrap import Interval, mean_interval
@@ -85,9 +85,9 @@ class Evaluation:
     def save(self, directory: Path) -> None:
         """Write metrics.csv and summary.json, each whole or not at all."""
         directory.mkdir(parents=True, exist_ok=True)
-        write_whole(directory / "metrics.csv", self._csv())
+        atomic.write_text(directory / "metrics.csv", self._csv())
         summary = to_dict(_Summary.of(self))
-        write_whole(directory / "summary.json", json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
+        atomic.write_text(directory / "summary.json", json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
 
     @classmethod
     def load(cls, directory: Path) -> "Evaluation":
@@ -165,10 +165,3 @@ def slug(name: str) -> str:
 def audio_path(directory: Path, clip: str, system: System | None = None) -> Path:
     """Where a report keeps the audio of a system, or without one that of the reference."""
     return directory / "audio" / (REFERENCE if system is None else system.slug) / f"{clip}.flac"
-
-
-def write_whole(path: Path, text: str) -> None:
-    """A reader sees the old file or the new one, never half of one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)

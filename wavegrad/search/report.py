@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from wavegrad import atomic
 from wavegrad.diffusion import NoiseSchedule
 from wavegrad.errors import ConfigError
 from wavegrad.search.result import Searched
@@ -39,7 +40,7 @@ def write_report(out: Path, results: Sequence[Searched]) -> Path:
         f"<!doctype html><meta charset='utf-8'><title>Schedule search</title><h1>Schedule search</h1>{_rows(results)}"
     )
     path = out / "report.html"
-    path.write_text(page + "".join(parts) + "\n", encoding="utf-8")
+    atomic.write_text(path, page + "".join(parts) + "\n")
     return path
 
 

@@ -1,15 +1,14 @@
 """A found schedule as a file: a schedule that `wavegrad vocode --schedule` reads, and how it was found."""
 
 import json
-import os
 import re
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from wavegrad import atomic
 from wavegrad.checkpoint import load_config, resolve_model
 from wavegrad.diffusion import NoiseSchedule
 from wavegrad.errors import ConfigError
@@ -107,12 +106,7 @@ def result_table(
 
 def write_json(table: Mapping[str, Any], path: Path) -> None:
     """Whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
-    try:
-        temporary.write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    atomic.write_text(path, json.dumps(table, indent=2) + "\n")
 
 
 def add_to_model(table: Mapping[str, Any], model: str, name: str) -> Path:

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import sys
 import time
 from pathlib import Path
@@ -12,6 +11,8 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor
 from tqdm import tqdm
+
+from wavegrad import atomic
 
 QUIET_S = 60.0
 """Between two states of the bar where they go to a file, s."""
@@ -85,9 +86,7 @@ class RunLog:
         if not self._path.exists():
             return 0.0
         lines = [x for x in self._path.read_text(encoding="utf-8").splitlines(keepends=True) if _step_of(x) <= start]
-        temporary = self._path.with_suffix(".part")
-        temporary.write_text("".join(lines), encoding="utf-8")
-        os.replace(temporary, self._path)
+        atomic.write_text(self._path, "".join(lines))
         return float(json.loads(lines[-1]).get("seconds", 0)) if lines else 0.0
 
 

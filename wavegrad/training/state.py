@@ -1,6 +1,5 @@
 """Checkpoints of a run: saved whole or not at all, kept few, loaded without running code."""
 
-import contextlib
 import os
 import pickle
 import zipfile
@@ -11,6 +10,7 @@ from typing import Any
 
 import torch
 
+from wavegrad import atomic
 from wavegrad.errors import CheckpointError
 
 FORMAT_VERSION = 4
@@ -53,21 +53,17 @@ def save_state(state: TrainingState, folder: Path, keep: int) -> Path:
         CheckpointError: it cannot be written; those before it stay.
     """
     path = checkpoint_path(folder, state.step)
-    temporary = path.with_suffix(".part")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for unfinished in folder.glob("step-*.part"):  # of a process that was killed
+        for unfinished in folder.glob(".step-*.tmp"):  # of a process that was killed
             unfinished.unlink()
-        with open(temporary, "wb") as file:
+        with atomic.replacing(path) as temporary, open(temporary, "wb") as file:
             torch.save({"format_version": FORMAT_VERSION, **vars(state)}, file)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
         for old in sorted(old for old in folder.glob("step-*.pt") if old.name <= path.name)[:-keep]:
             old.unlink()
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
         raise CheckpointError(
             f"{path} cannot be written: {error.strerror or error}; make room, and the same command goes on from the "
             "checkpoint before it"

@@ -9,12 +9,12 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 
-from wavegrad import __version__
+from wavegrad import __version__, atomic
 from wavegrad.evaluation.pairing import evenly
 from wavegrad.evaluation.report.figures import best, embedded, figures
 from wavegrad.evaluation.report.listening import clip_data
 from wavegrad.evaluation.report.picture import DIFFERENCE, DIFFERENCE_DB, LEVEL, RANGE_DB, scale_bar
-from wavegrad.evaluation.results import Evaluation, write_whole
+from wavegrad.evaluation.results import Evaluation
 from wavegrad.evaluation.table import Column, column
 
 FILE_NAME = "report.html"
@@ -59,7 +59,7 @@ def write_report(evaluation: Evaluation, directory: Path, n_listening: int = N_L
         clips="\n".join(clips),
     )
     path = directory / FILE_NAME
-    write_whole(path, text)
+    atomic.write_text(path, text)
     return path
 
 

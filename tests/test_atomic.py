@@ -1,0 +1,90 @@
+"""What is written whole, or not at all: a reader never finds half of it, or nothing where something was."""
+
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from wavegrad import atomic
+
+
+def fill(path: Path, text: str, fails: bool = False) -> None:
+    """Make a folder `path` with two files; or only the first one, and an error."""
+    with atomic.replacing_folder(path) as fresh:
+        fresh.mkdir()
+        (fresh / "a").write_text(text)
+        if fails:
+            raise ValueError("the second file")
+        (fresh / "b").write_text(text)
+
+
+def texts(folder: Path) -> dict[str, str]:
+    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_file_comes_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    atomic.write_text(path, "hé\n")
+    assert path.read_bytes() == "hé\n".encode()
+
+
+def test_a_file_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    atomic.write_text(path, "old")
+
+    def write_half() -> None:
+        with atomic.replacing(path) as temporary:
+            temporary.write_text("half")
+            assert path.read_text() == "old"
+            raise ValueError("half")
+
+    with pytest.raises(ValueError, match="half"):
+        write_half()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_threads_may_write_the_same_file(tmp_path: Path) -> None:
+    """It is of one of them then."""
+    path = tmp_path / "a"
+    contents = [letter * 100_000 for letter in "abcd"]
+
+    def often(content: str) -> None:
+        for _ in range(50):
+            atomic.write_text(path, content)
+
+    with ThreadPoolExecutor(len(contents)) as pool:
+        for done in [pool.submit(often, content) for content in contents]:
+            done.result()
+    assert path.read_text() in contents
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("exchanged", [None, lambda *_: False], ids=["at once", "in two moves"])
+def test_a_folder_comes_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exchanged: Callable[..., bool] | None
+) -> None:
+    if exchanged is not None:
+        monkeypatch.setattr(atomic, "_exchanged", exchanged)
+    fill(tmp_path / "m", "one")
+    assert texts(tmp_path) == {"m/a": "one", "m/b": "one"}
+    fill(tmp_path / "m", "two")
+    assert texts(tmp_path) == {"m/a": "two", "m/b": "two"}
+    with pytest.raises(ValueError, match="the second file"):
+        fill(tmp_path / "m", "three", fails=True)
+    assert texts(tmp_path) == {"m/a": "two", "m/b": "two"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems take two moves")
+def test_a_folder_is_never_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also for who looks, or is killed, in between: there is no in between."""
+    fill(tmp_path / "m", "one")
+
+    def move(self: Path, target: Path) -> Path:
+        raise AssertionError(f"{self.name} was moved to {target.name}")
+
+    monkeypatch.setattr(Path, "rename", move)
+    fill(tmp_path / "m", "two")
+    assert texts(tmp_path) == {"m/a": "two", "m/b": "two"}
