@@ -106,6 +106,7 @@ def test_a_sub_schedule_keeps_the_levels():
         (lambda: NoiseSchedule((float("nan"),)), "nan"),
         (lambda: NoiseSchedule.linear(1e-4, 1.5, 10), "1.5"),
         (lambda: NoiseSchedule.linear(1e-4, 0.1, 0), "n_steps is 0"),
+        (lambda: NoiseSchedule.linear(1e-4, 0.1, 100_001), "n_steps is 100001; it must lie between 1 and 100000"),
         (lambda: NoiseSchedule.geometric(0.0, 0.1, 5), "beta_1 is 0"),
         (lambda: NoiseSchedule.from_noise_levels([0.9, 0.95]), "l_2 is 0.95"),
         (lambda: NoiseSchedule.from_noise_levels([1.0]), "l_1 is 1"),

@@ -19,6 +19,9 @@ FORMAT_VERSION = 1
 FAR_FROM_NOISE = 0.3
 """sqrt(alpha_bar_N) above this earns a warning: the network takes more than 9 % of the start's power for signal."""
 
+MOST_STEPS = 100_000
+"""A hundred times what the literature takes; more is a slip of the keyboard, and would only take minutes to make."""
+
 
 class ScheduleWarning(UserWarning):
     """A schedule that is used where it does not fit."""
@@ -253,5 +256,5 @@ def warn_of_terminal_level(schedule: NoiseSchedule) -> None:
 
 
 def _check_steps(n_steps: int) -> None:
-    if n_steps < 1:
-        raise ConfigError(f"n_steps is {n_steps}; it must be 1 or more")
+    if not 1 <= n_steps <= MOST_STEPS:
+        raise ConfigError(f"n_steps is {n_steps}; it must lie between 1 and {MOST_STEPS}")
