@@ -1,5 +1,6 @@
 """What a task is judged by, against the vocoder itself."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,19 @@ def test_scores_are_of_what_the_vocoder_makes_from_the_seed_of_the_clip(model: s
     outcome = judge(Task(tuple(schedule.betas for schedule in SCHEDULES), 1))
     assert outcome.scores == pytest.approx(expected, abs=1e-3)
     assert outcome.calls + outcome.shared == 5
+
+
+def test_the_precision_is_that_of_a_call(model: str) -> None:
+    """bfloat16 gives what the vocoder gives in bfloat16, which is something else than in float32."""
+    schedule = SCHEDULES[1]
+    judge = replace(setup(model, "log_mel_db"), precision="bfloat16").build()
+    mel = judge.clip(0)[1]
+    (made,), _ = judge.synthesise([schedule], mel, 3)
+    assert made is not None
+    expected, wide = (judge.vocoder(mel, schedule, 3, precision=name) for name in ("bfloat16", "float32"))
+    torch.testing.assert_close(made, expected)
+    assert (made - wide).abs().max() > 1e-5 * wide.abs().max()
+    assert judge.setup.identity() != setup(model, "log_mel_db").identity()
 
 
 def silenced(model: str, objective: str) -> VocoderEvaluator:

@@ -13,7 +13,8 @@ from wavegrad.search.report import candidates, pareto, sensitivity, write_report
 Figure = pytest.importorskip("matplotlib.figure", reason="pip install 'wavegrad-vocoder[search]'").Figure
 SPACE = SearchSpace(2)
 BEST = SPACE.schedule((10.0, -20.0))
-HOW = Provenance("coordinate", "pesq_wb", "any", 0, 4, None, 1.5, 40, 10, "0" * 64, ("a.flac", "b.flac"))
+CLIPS, OTHERS = ("a.flac", "b.flac"), ("c.flac", "d.flac")
+HOW = Provenance("coordinate", "pesq_wb", "any", 0, 4, None, 1.5, 40, 10, "0" * 64, CLIPS, OTHERS, 2.75)
 
 
 @pytest.fixture
@@ -59,7 +60,8 @@ def test_quality_against_steps(searched: Searched) -> None:
 def test_the_page_has_the_pictures_and_the_figures(searched: Searched, tmp_path: Path) -> None:
     page = write_report(tmp_path, [searched]).read_text()
     assert page.count("data:image/png;base64,") == 4
-    for expected in ("<td>2<td>found by coordinate<td>2.500<td>2.000 to 3.000", "<td>2<td>even<td>1.250", "2 clips"):
+    found, known = "<td>2<td>found by coordinate<td>2.500<td>2.000 to 3.000", "<td>2<td>even<td>1.250"
+    for expected in (found, known, "2 clips that the search has not heard"):
         assert expected in page
 
 

@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -135,16 +136,43 @@ def test_killed_and_started_again_is_as_never_killed(
         killed.kill()
     assert killed.returncode == -signal.SIGKILL
     assert not (b / "2.json").exists()
+    best = found(InProcess(setup(model))).best.score
     here(monkeypatch, arguments(model, a))
     here(monkeypatch, arguments(model, b, "--add-to", model))
     assert result(a) == result(b)
     table = result(b)
-    assert table["search"]["score"] >= table["search"]["baselines"][0]["score"]
+    assert table["search"]["search_score"] == best
     assert table["search"]["baselines"][0]["name"] == "the model's own"
     assert table["search"]["trials"] == 12
     assert (b / "report.html").read_text().count("data:image/png") == 4
     assert NoiseSchedule.load(b / "2.json").betas == tuple(table["betas"])
+    assert table["search"]["baselines"][0]["found_is_better_by"]["gain"] > 0
     assert Vocoder.from_pretrained(model).schedules["2"].betas == tuple(table["betas"])
+
+
+def test_what_is_no_better_on_recordings_that_were_not_searched_on_is_not_stored(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A search that tries nothing but the schedule that the model has."""
+    third = str(ROOT / "samples" / "reference" / "flemishguy.flac")
+    before = (Path(model) / "schedules" / "2.json").read_bytes()
+    command = arguments(model, tmp_path, "--add-to", model, "--trials", "1")
+    here(monkeypatch, [*command[:3], third, *command[3:]])
+    assert f"   2 steps  not stored in {model}: no better than what it has" in capsys.readouterr().out
+    assert (Path(model) / "schedules" / "2.json").read_bytes() == before
+    search = result(tmp_path)["search"]
+    assert search["clips"] == [Path(CLIPS[0]).name, Path(CLIPS[1]).name]
+    assert search["judged_on"] == ["flemishguy.flac"]
+    alone = VocoderSetup(model, (third,), "log_mel_db", seconds=0.3, seed=2).build()
+    expected = alone(Task((tuple(result(tmp_path)["betas"]),), 0)).scores
+    assert search["scores"] == list(expected)
+    assert search["search_score"] != search["score"]
+
+
+def test_a_search_is_judged_with_noise_that_it_has_not_heard(model: str) -> None:
+    """Seeds of the clips of a search: 0 and 1."""
+    assert setup(model).for_judging(()) == replace(setup(model), seed=2)
+    assert setup(model).for_judging(["a.flac"]) == replace(setup(model), clips=("a.flac",), seed=2)
 
 
 def test_a_ray_cluster_finds_the_same_though_a_worker_is_killed(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from wavegrad.cli.files import find
-from wavegrad.cli.options import Device, Model, Seed
+from wavegrad.cli.options import Device, Model, Seed, read_precisions
 from wavegrad.errors import ConfigError
 from wavegrad.suffixes import AUDIO
 
@@ -41,7 +41,15 @@ def search_schedule(
         str, typer.Option(help="A metric, a sum such as 'pesq_wb - 0.1*log_mel_db', or bound.")
     ] = "pesq_wb",
     sampler: Annotated[str | None, typer.Option(help="As for vocode; left out: by number of steps.")] = None,
-    clips: Annotated[int, typer.Option(help="Recordings that are used, evenly spread.", min=1)] = 4,
+    clips: Annotated[int, typer.Option(help="Recordings that are searched on, evenly spread.", min=1)] = 4,
+    judge_clips: Annotated[
+        int,
+        typer.Option(
+            help="Other recordings, on which the outcome is compared with the known schedules; where there are none, "
+            "the same with other noise.",
+            min=1,
+        ),
+    ] = 8,
     seconds: Annotated[float | None, typer.Option(help="Only so much of each, from its middle.", min=0.1)] = None,
     trials: Annotated[int, typer.Option(help="Budget of schedules tried, for each number of steps.", min=1)] = 100,
     minutes: Annotated[float | None, typer.Option(help="Budget of time, for each number of steps.")] = None,
@@ -61,12 +69,19 @@ def search_schedule(
     ] = "posterior",
     seed: Seed = 0,
     device: Device = "auto",
+    dtype: Annotated[
+        Literal["float32", "float16", "bfloat16", "int8", "auto"],
+        typer.Option(help="Precision of the network, as for vocode."),
+    ] = "float32",
     threads: Annotated[int, typer.Option(help="CPU threads of each worker.", min=1)] = 1,
     workers: Annotated[int, typer.Option(help="Worker processes.", min=1)] = 1,
     ray: Annotated[str | None, typer.Option(help="Run the workers on the Ray cluster at this address.")] = None,
-    add_to: Annotated[str | None, typer.Option(help="Model that the schedules are stored in, as STEPS.json.")] = None,
+    add_to: Annotated[
+        str | None,
+        typer.Option(help="Model that schedules are stored in, as STEPS.json, where they are better than what it has."),
+    ] = None,
 ) -> None:
-    """Search noise schedules on recordings, compare them with the known ones, and write a report.
+    """Search noise schedules on recordings, compare them with the known ones on others, and write a report.
 
     A search begins with the model's own schedule of that length, or else one that is evenly spaced in log-SNR.
     The same command goes on where it was interrupted. Needs the extras: pip install 'wavegrad-vocoder[eval,search]'.
@@ -75,7 +90,6 @@ def search_schedule(
     highest, lowest = _pair(range_db, "--range-db")
     first, last = _pair(ends_db or ("0,-18" if method == "dp" else "0,-6"), "--ends-db")
     paths = [str(path) for path, _ in find(data, AUDIO)]
-    n = min(clips, len(paths))
     from wavegrad.checkpoint import load_config, resolve_model
     from wavegrad.device import choose_device
     from wavegrad.search import Budget, Objective, SearchOptions, SearchSpace, VocoderSetup
@@ -83,13 +97,15 @@ def search_schedule(
     Objective.parse(objective)
     if add_to is not None:
         load_config(resolve_model(add_to))  # a search takes hours: what cannot be stored is refused before
-    chosen = tuple(paths[i * len(paths) // n] for i in range(n))
+    chosen = _spread(paths, clips)
     where = str(choose_device(device))
-    setup = VocoderSetup(model, chosen, objective, sampler, seed, seconds, where, threads, bound)
+    (precision,) = read_precisions([dtype], device)
+    setup = VocoderSetup(model, chosen, objective, sampler, seed, seconds, where, threads, bound, precision)
+    judging = setup.for_judging(_spread([path for path in paths if path not in chosen], judge_clips))
     spaces = {n: SearchSpace(n, highest, lowest, largest_terminal_db=last, smallest_first_db=first) for n in counts}
-    options = SearchOptions(n, batch, first_clips)
+    options = SearchOptions(len(chosen), batch, first_clips)
     out.mkdir(parents=True, exist_ok=True)
-    run = _Run(setup, options, Budget(trials, minutes), out, workers, ray)
+    run = _Run(setup, judging, options, Budget(trials, minutes), out, workers, ray)
     results = run.dynamic(spaces, levels) if method == "dp" else [run.one(method, space) for space in spaces.values()]
     from wavegrad.search import add_to_model
     from wavegrad.search.report import write_report
@@ -97,7 +113,10 @@ def search_schedule(
     typer.echo(f"report: {write_report(out, results)}")
     if add_to is not None:  # only now: a search starts from what the model has
         for found in results:
-            add_to_model(found.table, add_to, str(found.n_steps))
+            if found.is_better:
+                add_to_model(found.table, add_to, str(found.n_steps))
+            else:
+                typer.echo(f"{found.n_steps:>4} steps  not stored in {add_to}: no better than what it has")
 
 
 class _Run:
@@ -106,13 +125,14 @@ class _Run:
     def __init__(
         self,
         setup: "VocoderSetup",
+        judging: "VocoderSetup",
         options: "SearchOptions",
         budget: "Budget",
         out: Path,
         workers: int,
         ray: str | None,
     ):
-        self.setup, self.options, self.budget, self.out = setup, options, budget, out
+        self.setup, self.judging, self.options, self.budget, self.out = setup, judging, options, budget, out
         self.workers, self.ray = workers, ray
 
     def pool(self, setup: "VocoderSetup") -> "Pool":
@@ -144,26 +164,18 @@ class _Run:
         found = best_schedules(levels, table.losses, power, spaces[max(spaces)], setup.reverse)
         took = time.perf_counter() - began
         typer.echo(f"table of {n_levels} levels, {table.calls} network calls, {took:.1f} s")
-        results = []
-        journal = self.journal(self.setup, "trials")
-        with self.pool(self.setup) as pool:
-            for n in spaces:
-                judged = self.judge([found[n][0], *self.baselines(n)], pool, journal)
-                results.append(self.finish("dp", judged, (judged[0],), took, (table.calls, 0, 0)))
-        return results
+        return [self.finish("dp", found[n][0], (), None, took, (table.calls, 0, 0)) for n in spaces]
 
     def one(self, method: Kind, space: "SearchSpace") -> "Searched":
         """One length, by trying candidates."""
-        from wavegrad.search import search
+        from wavegrad.search import Judged, search
 
         journal = self.journal(self.setup, f"trials-{space.n_steps}")
         with self.pool(self.setup) as pool:
             found: Found = search(self.method(method, space), pool, journal, self.options, self.budget, _say)
-            baselines = self.judge(self.baselines(space.n_steps), pool, journal)
-        best = self.judged(found.best)
-        tried = [self.judged(trial) for trial in found.trials]
+        tried = [Judged(trial.schedule, trial.scores) for trial in found.trials]
         counts = (found.calls, found.shared, len(found.trials))
-        return self.finish(method, [best, *baselines], tried, found.seconds, counts)
+        return self.finish(method, found.best.schedule, tried, found.best.score, found.seconds, counts)
 
     def method(self, method: Kind, space: "SearchSpace") -> "Method":
         from wavegrad.search import coordinate_method, grid_method, optuna_method, schedule_db
@@ -177,58 +189,44 @@ class _Run:
         return optuna_method(method, space, start, self.options.batch, self.setup.seed)
 
     def baselines(self, n_steps: int) -> "list[NoiseSchedule]":
-        """The model's own of that length, the generic one, and those of the literature."""
+        """First what that number of steps takes without a search; then the model's others of that length, the generic
+        one, and those of the literature."""
         from wavegrad.checkpoint import load_config, load_schedules, resolve_model
         from wavegrad.diffusion import SCHEDULES, NoiseSchedule
         from wavegrad.vocoder import generic_schedule
 
         directory = resolve_model(self.setup.model)
         generic = generic_schedule(n_steps, load_config(directory).prior)
-        own = [replace(one, name="the model's own") for one in load_schedules(directory).values()]
+        own = {name: replace(one, name="the model's own") for name, one in load_schedules(directory).items()}
         fibonacci = [NoiseSchedule.fibonacci(n_steps)] if n_steps == 6 else []
         known: dict[tuple[float, ...], NoiseSchedule] = {}
-        for schedule in (*own, generic, *SCHEDULES.values(), *fibonacci):
+        for schedule in (own.get(str(n_steps), generic), *own.values(), generic, *SCHEDULES.values(), *fibonacci):
             if schedule.n_steps == n_steps:
                 known.setdefault(schedule.betas, schedule)
         return list(known.values())
 
-    def judge(self, schedules: "Sequence[NoiseSchedule]", pool: "Pool", journal: "Journal") -> "list[Judged]":
-        """On all clips, each schedule for itself."""
-        from wavegrad.search import Judged, Task
+    def judge(self, schedules: "Sequence[NoiseSchedule]") -> "list[Judged]":
+        """Each for itself, on recordings or at least with noise that the search has not heard."""
+        from wavegrad.search import judge
 
-        tasks = {
-            (i, clip): Task((one.betas,), clip)
-            for i, one in enumerate(schedules)
-            for clip in range(self.options.n_clips)
-        }
-        missing = [task for task in tasks.values() if task.key() not in journal.outcomes]
-        for task, outcome, seconds in pool.run(missing):
-            journal.add(task.key(), outcome, seconds)
-        scores = [
-            tuple(journal.outcomes[tasks[i, clip].key()].scores[0] for clip in range(self.options.n_clips))
-            for i in range(len(schedules))
-        ]
-        return [Judged(one, s) for one, s in zip(schedules, scores, strict=True)]
-
-    def judged(self, trial: "Trial") -> "Judged":
-        from wavegrad.search import Judged
-
-        return Judged(trial.schedule, trial.scores)
+        return judge(schedules, len(self.judging.clips), self.pool(self.judging), self.journal(self.judging, "judged"))
 
     def finish(
         self,
         method: Kind,
-        judged: "list[Judged]",
+        schedule: "NoiseSchedule",
         tried: "Sequence[Judged]",
+        score: float | None,
         seconds: float,
         counts: tuple[int, int, int],
     ) -> "Searched":
-        """Write the schedule, say how good it is, and return what the report needs.
+        """Judge and write the schedule, say how good it is, and return what the report needs.
 
         Args:
             method: that found it.
-            judged: the one that was found, and the baselines.
+            schedule: what it found.
             tried: the candidates.
+            score: of the best of them, in the search.
             seconds: of the search.
             counts: network calls, those that were spared, and trials.
         """
@@ -236,19 +234,38 @@ class _Run:
         from wavegrad.search import Provenance, Searched, result_table, write_json
 
         calls, shared, n_trials = counts
-        setup, n_steps = self.setup, judged[0].schedule.n_steps
+        setup, n_steps = self.setup, schedule.n_steps
         sampler = str(choose_sampler(setup.sampler, None, n_steps))
         how = Provenance(
             method, setup.objective, sampler, setup.seed, n_trials, self.budget.minutes, seconds, calls, shared,
-            setup.model_hash(), tuple(Path(clip).name for clip in setup.clips),
+            setup.model_hash(), _names(setup.clips), _names(self.judging.clips), score,
         )  # fmt: skip
-        best = replace(judged[0], schedule=replace(judged[0].schedule, name=str(n_steps)))
-        found = Searched(result_table(best, judged[1:], how), tuple(tried), tuple(one.schedule for one in judged[1:]))
+        best, *known = self.judge([replace(schedule, name=str(n_steps)), *self.baselines(n_steps)])
+        found = Searched(result_table(best, known, how), tuple(tried), tuple(one.schedule for one in known))
         write_json(found.table, self.out / f"{n_steps}.json")
         for row in ({"name": f"found by {method}", **found.search}, *found.search["baselines"]):
             typer.echo(f"{n_steps:>4} steps  {row['name']:<24} {_figure(row)}")
+        if found.gain is not None:
+            typer.echo(f"            {_verdict(found.gain)}")
         typer.echo(f"            {seconds:.0f} s, {calls} network calls, {shared} spared")
         return found
+
+
+def _spread(paths: "Sequence[str]", n: int) -> tuple[str, ...]:
+    """So many of them, evenly spread, or all."""
+    n = min(n, len(paths))
+    return tuple(paths[i * len(paths) // n] for i in range(n))
+
+
+def _names(paths: "Sequence[str]") -> tuple[str, ...]:
+    return tuple(Path(path).name for path in paths)
+
+
+def _verdict(gain: Mapping[str, Any]) -> str:
+    """Of the schedule that was found, beside what is taken without it."""
+    low, high = gain["interval"]
+    verdict = "better" if low > 0 else "worse" if high < 0 else "as good, as far as these recordings can tell"
+    return f"{verdict}: {gain['gain']:+.3f} ({low:+.3f} to {high:+.3f})"
 
 
 def _figure(row: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ from wavegrad.search.dynamic_programming import best_schedules
 from wavegrad.search.evaluator import LOSS, Outcome, Task, VocoderSetup
 from wavegrad.search.grid import grid_method, paper_grid
 from wavegrad.search.journal import Journal
+from wavegrad.search.judge import judge
 from wavegrad.search.objective import Objective
 from wavegrad.search.optuna_methods import optuna_method
 from wavegrad.search.processes import Processes
@@ -46,6 +47,7 @@ __all__ = [
     "draw_terminal_levels",
     "evenly_spaced_levels",
     "grid_method",
+    "judge",
     "jump_bound",
     "measure_losses",
     "optuna_method",

@@ -4,7 +4,8 @@ import hashlib
 import math
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -14,6 +15,7 @@ import torch.nn.functional as F
 from wavegrad.audio.io import read_audio
 from wavegrad.audio.prior import colour, whiten
 from wavegrad.checkpoint import resolve_model
+from wavegrad.device import Precision
 from wavegrad.diffusion import NoiseSchedule, ScheduleWarning, choose_sampler, diffuse, seeded_noise
 from wavegrad.errors import WavegradError
 from wavegrad.evaluation import METRICS
@@ -87,11 +89,17 @@ class VocoderSetup:
     """CPU threads of each worker; None: as they are. One number gives one rounding."""
     reverse: Reverse = "posterior"
     """For the bound: variance of the steps back."""
+    precision: Precision = "float32"
+    """Of the network's arithmetic."""
 
     def build(self) -> "VocoderEvaluator":
         if self.threads is not None:
             torch.set_num_threads(self.threads)
         return VocoderEvaluator(self, Vocoder.from_pretrained(self.model).to(self.device))
+
+    def for_judging(self, others: Sequence[str]) -> "VocoderSetup":
+        """The same with noise that this one has not heard, and on other recordings where there are any."""
+        return replace(self, clips=tuple(others) or self.clips, seed=self.seed + len(self.clips))
 
     def model_hash(self) -> str:
         """SHA-256 of the weights."""
@@ -100,7 +108,7 @@ class VocoderSetup:
     def identity(self) -> str:
         clips = [hashlib.sha256(Path(clip).read_bytes()).hexdigest() for clip in self.clips]
         what = (self.objective, self.sampler, self.seed, self.seconds, self.device, self.threads, self.reverse)
-        return hashlib.sha256(repr((self.model_hash(), clips, what)).encode()).hexdigest()
+        return hashlib.sha256(repr((self.model_hash(), clips, what, self.precision)).encode()).hexdigest()
 
 
 class VocoderEvaluator:
@@ -177,10 +185,17 @@ class VocoderEvaluator:
         return Outcome(tuple(losses), len(losses), 0)
 
     def _predict(self, mel: Mel) -> PredictNoise:
-        network = self.vocoder.network
+        @cache
+        def bound(n_items: int) -> PredictNoise:
+            same_mel = mel.expand(n_items, -1, -1)
+            return self.vocoder.predict_noise(same_mel, precision=self.setup.precision, engine="fast")
 
         def predict_noise(y: Waveform, level: NoiseLevel) -> Waveform:
-            return network(y, mel.expand(len(y), -1, -1), level).float()
+            result = torch.empty_like(y)
+            for value in level.unique():  # the engine takes one level at a time
+                rows = level == value
+                result[rows] = bound(int(rows.sum()))(y[rows], level[rows])
+            return result
 
         return predict_noise
 

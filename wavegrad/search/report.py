@@ -129,7 +129,7 @@ def sensitivity(axes: Any, results: Sequence[Searched]) -> None:
 
 def _moves(result: Searched, best: Sequence[float]) -> dict[int, list[tuple[float, float]]]:
     """By level: how far it was moved, dB, and what the score became more than that of the best on the same clips."""
-    scores = result.search["scores"]
+    scores = next((one.scores for one in result.tried if one.schedule.betas == result.schedule.betas), ())
     moves: dict[int, list[tuple[float, float]]] = {}
     for trial in result.tried:
         db = schedule_db(trial.schedule)
@@ -155,5 +155,6 @@ def _rows(results: Sequence[Searched]) -> str:
             name = html.escape(str(row["name"]))
             lines.append(f"<tr><td>{result.n_steps}<td>{name}<td>{score}<td>{interval}</tr>")
     how = results[0].search
-    said = f"{how['objective']}, higher is better, {len(how['clips'])} clips, sampler {how['sampler']}"
+    heard = "with other noise" if how["judged_on"] == how["clips"] else "that the search has not heard"
+    said = f"{how['objective']}, higher is better, {len(how['judged_on'])} clips {heard}, sampler {how['sampler']}"
     return "".join(lines) + f"</table><p>{html.escape(said)}</p>"

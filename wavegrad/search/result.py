@@ -36,12 +36,16 @@ class Provenance:
     model: str
     """SHA-256 of the weights."""
     clips: tuple[str, ...]
-    """Names of the files."""
+    """Names of the files that it was found on."""
+    judged_on: tuple[str, ...]
+    """Names of the files that the figures are of; they, or at least the noise, had no part in the search."""
+    search_score: float | None
+    """What it had in the search, where a method tries candidates: the best of many, and so flattered."""
 
 
 @dataclass(frozen=True)
 class Judged:
-    """A schedule and its scores, one for each clip."""
+    """A schedule and its scores, one for each clip that it was judged on."""
 
     schedule: NoiseSchedule
     scores: tuple[float, ...]
@@ -85,6 +89,18 @@ class Searched:
         return search
 
     @property
+    def gain(self) -> Mapping[str, Any] | None:
+        """By how much it is better, or worse, than what that number of steps takes without it, the first of the
+        baselines; None where one of the two diverged."""
+        gain: Mapping[str, Any] | None = self.search["baselines"][0]["found_is_better_by"]
+        return gain
+
+    @property
+    def is_better(self) -> bool:
+        """Than that, by its mean."""
+        return self.search["score"] is not None and (self.gain is None or self.gain["gain"] > 0)
+
+    @property
     def schedule(self) -> NoiseSchedule:
         """The one that was found."""
         return NoiseSchedule(tuple(self.table["betas"]), str(self.n_steps))
@@ -99,7 +115,7 @@ def result_table(
     search |= {"date": date.isoformat(timespec="seconds"), **best.row(), "scores": list(best.scores)}
     search["baselines"] = [{**one.row(), "found_is_better_by": best.above(one)} for one in baselines]
     del search["name"]
-    score = "" if search["score"] is None else f", {how.objective} {search['score']:.3f} on {len(best.scores)} clips"
+    score = "" if search["score"] is None else f", {how.objective} {search['score']:.3f} on {len(best.scores)} others"
     said = f"found by {how.method}{score}; weights {how.model[:12]}, {date.date().isoformat()}"
     return {**replace(best.schedule, provenance=said).to_dict(), "search": search}
 
