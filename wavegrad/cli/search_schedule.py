@@ -246,7 +246,8 @@ class _Run:
         for row in ({"name": f"found by {method}", **found.search}, *found.search["baselines"]):
             typer.echo(f"{n_steps:>4} steps  {row['name']:<24} {_figure(row)}")
         if found.gain is not None:
-            typer.echo(f"            {_verdict(found.gain)}")
+            others = "" if self.judging.clips == self.setup.clips else f"other recordings ({len(self.judging.clips)}), "
+            typer.echo(f"            {_verdict(found.gain)} with {others}other noise")
         typer.echo(f"            {seconds:.0f} s, {calls} network calls, {shared} spared")
         return found
 
@@ -264,7 +265,7 @@ def _names(paths: "Sequence[str]") -> tuple[str, ...]:
 def _verdict(gain: Mapping[str, Any]) -> str:
     """Of the schedule that was found, beside what is taken without it."""
     low, high = gain["interval"]
-    verdict = "better" if low > 0 else "worse" if high < 0 else "as good, as far as these recordings can tell"
+    verdict = "better" if low > 0 else "worse" if high < 0 else "as good, as far as that tells"
     return f"{verdict}: {gain['gain']:+.3f} ({low:+.3f} to {high:+.3f})"
 
 
