@@ -1,5 +1,6 @@
 """The pictures say what the trials say."""
 
+import math
 import struct
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,13 @@ def test_quality_against_steps(searched: Searched) -> None:
     assert [bars.get_label() for bars in axes.containers] == ["found", "even"]
     assert [float(bars.lines[0].get_ydata()[0]) for bars in axes.containers] == [2.5, 1.25]
     assert searched.search["baselines"][0]["found_is_better_by"]["gain"] == pytest.approx(1.25)
+
+
+def test_what_diverged_is_never_better_and_always_worse(searched: Searched) -> None:
+    fine, diverged = searched.tried[1], Judged(BEST, (1.0, -math.inf))
+    assert Searched(result_table(fine, [diverged], HOW), (), ()).is_better
+    assert not Searched(result_table(diverged, [fine], HOW), (), ()).is_better
+    assert not Searched(result_table(diverged, [diverged], HOW), (), ()).is_better
 
 
 def test_the_page_has_the_pictures_and_the_figures(searched: Searched, tmp_path: Path) -> None:
