@@ -15,7 +15,7 @@ Figure = pytest.importorskip("matplotlib.figure", reason="pip install 'wavegrad-
 SPACE = SearchSpace(2)
 BEST = SPACE.schedule((10.0, -20.0))
 CLIPS, OTHERS = ("a.flac", "b.flac"), ("c.flac", "d.flac")
-HOW = Provenance("coordinate", "pesq_wb", "any", 0, 4, None, 1.5, 40, 10, "0" * 64, CLIPS, OTHERS, 2.75)
+HOW = Provenance("coordinate", "pesq_wb", "any", "float32", 0, 4, None, 1.5, 40, 10, "0" * 64, CLIPS, OTHERS, 2.75)
 
 
 @pytest.fixture

@@ -159,7 +159,7 @@ def test_what_is_no_better_on_recordings_that_were_not_searched_on_is_not_stored
     command = arguments(model, tmp_path, "--add-to", model, "--trials", "1")
     here(monkeypatch, [*command[:3], third, *command[3:]])
     said = capsys.readouterr().out
-    assert f"   2 steps  not stored in {model}: no better than what it has" in said
+    assert f"   2 steps  not stored in {model}: no better than without a search" in said
     assert "as good, as far as that tells: +0.000 (+0.000 to +0.000) with other recordings (1), other noise" in said
     assert (Path(model) / "schedules" / "2.json").read_bytes() == before
     search = result(tmp_path)["search"]

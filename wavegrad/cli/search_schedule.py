@@ -116,7 +116,7 @@ def search_schedule(
             if found.is_better:
                 add_to_model(found.table, add_to, str(found.n_steps))
             else:
-                typer.echo(f"{found.n_steps:>4} steps  not stored in {add_to}: no better than what it has")
+                typer.echo(f"{found.n_steps:>4} steps  not stored in {add_to}: no better than without a search")
 
 
 class _Run:
@@ -237,7 +237,7 @@ class _Run:
         setup, n_steps = self.setup, schedule.n_steps
         sampler = str(choose_sampler(setup.sampler, None, n_steps))
         how = Provenance(
-            method, setup.objective, sampler, setup.seed, n_trials, self.budget.minutes, seconds, calls, shared,
+            method, setup.objective, sampler, setup.precision, setup.seed, n_trials, self.budget.minutes, seconds, calls, shared,
             setup.model_hash(), _names(setup.clips), _names(self.judging.clips), score,
         )  # fmt: skip
         best, *known = self.judge([replace(schedule, name=str(n_steps)), *self.baselines(n_steps)])

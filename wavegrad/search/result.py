@@ -23,6 +23,8 @@ class Provenance:
     objective: str
     sampler: str
     """That the scores are of."""
+    precision: str
+    """Of the network's arithmetic, likewise."""
     seed: int
     trials: int
     minutes: float | None
