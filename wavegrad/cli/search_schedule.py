@@ -237,8 +237,8 @@ class _Run:
         setup, n_steps = self.setup, schedule.n_steps
         sampler = str(choose_sampler(setup.sampler, None, n_steps))
         how = Provenance(
-            method, setup.objective, sampler, setup.precision, setup.seed, n_trials, self.budget.minutes, seconds, calls, shared,
-            setup.model_hash(), _names(setup.clips), _names(self.judging.clips), score,
+            method, setup.objective, sampler, setup.precision, setup.seed, n_trials, self.budget.minutes, seconds,
+            calls, shared, setup.model_hash(), _names(setup.clips), _names(self.judging.clips), score,
         )  # fmt: skip
         best, *known = self.judge([replace(schedule, name=str(n_steps)), *self.baselines(n_steps)])
         found = Searched(result_table(best, known, how), tuple(tried), tuple(one.schedule for one in known))
