@@ -219,7 +219,7 @@ def test_schedules_are_found(vocoder: Vocoder) -> None:
     assert six.find_schedule(name) == named_schedule(name)
     with pytest.raises(ConfigError, match=r"unknown schedule 'bets': did you mean 'best'\?.*6"):
         six.find_schedule("bets")
-    with pytest.raises(ConfigError, match="must be 1 or more"):
+    with pytest.raises(ConfigError, match="n_steps is 0; it must lie between 1 and 100000"):
         six.find_schedule(0)
 
 
@@ -456,11 +456,25 @@ def test_threads_may_share_a_vocoder(vocoder: Vocoder, mel: Tensor) -> None:
     assert all(torch.equal(a, b) for a, b in zip(alone, together, strict=True))
 
 
-def test_new_vocoders_leave_less_noise_to_the_last_step_where_quiet_parts_are_not_whitened():
-    """Level 1 of the generic schedules: 60 dB above the noise for the standard prior, 40 for the others."""
-    for kind, db in (("standard", 60.0), ("energy", 40.0), ("spectral", 40.0)):
-        level = generic_schedule(6, PriorConfig(kind)).noise_levels[1].item()
-        assert 10 * math.log10(level**2 / (1 - level**2)) == pytest.approx(db)
+def ends_db(schedule: NoiseSchedule) -> tuple[float, float]:
+    """10 log10 of the signal-to-noise ratio of level 1 and of level N."""
+    first, last = (level**2 for level in schedule.noise_levels[[1, -1]].tolist())
+    return 10 * math.log10(first / (1 - first)), 10 * math.log10(last / (1 - last))
+
+
+@pytest.mark.parametrize("n_steps", [1, 2, 6, 8, 16, 32, 64, 1000])
+def test_schedules_of_new_vocoders_end_where_their_prior_lets_them(n_steps: int) -> None:
+    """A whitened waveform: 16 dB above the noise up to 8 steps, 9 more for each doubling, at most 40; quiet parts that
+    are not whitened always need 60."""
+    first = {16: 25.0, 32: 34.0}.get(n_steps, 16.0 if n_steps <= 8 else 40.0)
+    for kind, expected in (("standard", (60.0, -22.0)), ("energy", (first, -27.0)), ("spectral", (first, -27.0))):
+        found = ends_db(generic_schedule(n_steps, PriorConfig(kind)))
+        assert found == pytest.approx(expected if n_steps > 1 else (expected[1],) * 2)
+
+
+def test_no_steps_are_no_schedule() -> None:
+    with pytest.raises(ConfigError, match="n_steps is 0"):
+        generic_schedule(0, PriorConfig("spectral"))
 
 
 def mel_distance(vocoder: Vocoder, audio: Tensor, mel: Tensor) -> float:

@@ -193,14 +193,16 @@ class _Run:
         one, and those of the literature."""
         from wavegrad.checkpoint import load_config, load_schedules, resolve_model
         from wavegrad.diffusion import SCHEDULES, NoiseSchedule
-        from wavegrad.vocoder import generic_schedule
+        from wavegrad.vocoder import choose_schedule, generic_schedule
 
         directory = resolve_model(self.setup.model)
-        generic = generic_schedule(n_steps, load_config(directory).prior)
+        config = load_config(directory)
+        generic = generic_schedule(n_steps, config.prior)
         own = {name: replace(one, name="the model's own") for name, one in load_schedules(directory).items()}
+        taken = choose_schedule(n_steps, own, config.default_schedule, config.prior)
         fibonacci = [NoiseSchedule.fibonacci(n_steps)] if n_steps == 6 else []
         known: dict[tuple[float, ...], NoiseSchedule] = {}
-        for schedule in (own.get(str(n_steps), generic), *own.values(), generic, *SCHEDULES.values(), *fibonacci):
+        for schedule in (taken, *own.values(), generic, *SCHEDULES.values(), *fibonacci):
             if schedule.n_steps == n_steps:
                 known.setdefault(schedule.betas, schedule)
         return list(known.values())
