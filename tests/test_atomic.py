@@ -46,6 +46,14 @@ def test_a_file_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_what_cannot_be_written_is_told_by_its_own_name(tmp_path: Path) -> None:
+    """Where no file can be made, and where it cannot be moved."""
+    for path in (tmp_path / "none" / "a.txt", tmp_path):
+        with pytest.raises(OSError, match=r"No such file|Is a directory|busy|not permitted") as caught:
+            atomic.write_text(path, "x")
+        assert (caught.value.filename, caught.value.filename2) == (str(path), None)
+
+
 def test_threads_may_write_the_same_file(tmp_path: Path) -> None:
     """It is of one of them then."""
     path = tmp_path / "a"

@@ -29,6 +29,10 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         os.replace(temporary, path)
+    except OSError as error:
+        if str(error.filename) == str(temporary):  # the caller knows the file by its own name
+            error.filename, error.filename2 = str(path), None
+        raise
     finally:
         with contextlib.suppress(OSError):  # where nothing can be written, nothing can be removed
             temporary.unlink(missing_ok=True)
