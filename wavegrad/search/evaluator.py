@@ -107,8 +107,8 @@ class VocoderSetup:
 
     def identity(self) -> str:
         clips = [hashlib.sha256(Path(clip).read_bytes()).hexdigest() for clip in self.clips]
-        what = (self.objective, self.sampler, self.seed, self.seconds, self.device, self.threads, self.reverse)
-        return hashlib.sha256(repr((self.model_hash(), clips, what, self.precision)).encode()).hexdigest()
+        how = (self.sampler, self.seed, self.seconds, self.device, self.threads, self.precision, self.reverse)
+        return hashlib.sha256(repr((self.model_hash(), clips, self.objective, how)).encode()).hexdigest()
 
 
 class VocoderEvaluator:

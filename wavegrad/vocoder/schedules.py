@@ -14,8 +14,8 @@ def generic_schedule(n_steps: int, prior: PriorConfig) -> NoiseSchedule:
     A whitened waveform has unit variance at every instant, and noise 40 dB below it may be left to the last step; few
     steps are better spent on what is noisier: 16 dB up to 8 of them, and 9 dB more for each doubling. They begin at -27
     dB, beyond the noisiest level of training (-22 dB), where pure noise is the better start. Both measured on the
-    models that ship (card of small-24k, "Schedules"). With the standard prior 40 dB would drown the quiet parts of the
-    raw waveform: 60 dB, WaveGrad's beta_1 = 1e-6, and nothing else was tried.
+    models that ship (card of small-24k, "Schedule search"). With the standard prior 40 dB would drown the quiet parts
+    of the raw waveform: 60 dB, WaveGrad's beta_1 = 1e-6, and nothing else was tried.
     """
     if prior.kind == "standard":
         return NoiseSchedule.log_snr(n_steps, 60.0)
