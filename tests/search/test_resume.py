@@ -171,6 +171,42 @@ def test_what_is_no_better_on_recordings_that_were_not_searched_on_is_not_stored
     assert search["search_score"] != search["score"]
 
 
+def test_a_search_begins_with_what_it_is_given(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And the outcome is compared with that, too; the others of --steps begin as always."""
+    begin = NoiseSchedule.log_snr(2, 20.0, -10.0)
+    begin.save(tmp_path / "begin.json")
+    command = arguments(model, tmp_path, "--trials", "1", "--steps", "1,2", "--start", str(tmp_path / "begin.json"))
+    here(monkeypatch, command)
+    table = json.loads((tmp_path / "2.json").read_text())
+    assert table["betas"] == pytest.approx(begin.betas, rel=1e-9)
+    assert [row["name"] for row in table["search"]["baselines"]][:2] == ["the model's own", "the start"]
+    own = Vocoder.from_pretrained(model).find_schedule(1)
+    assert json.loads((tmp_path / "1.json").read_text())["betas"] == pytest.approx(own.betas, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--method", "dp"], "--start is for coordinate, tpe and cma-es; dp begins nowhere"),
+        (["--steps", "3"], "has 2 steps; --steps asks for 3"),
+        (["--range-db", "15,-30"], "of 20.0, -10.0 dB, is outside of what is searched"),
+    ],
+)
+def test_a_start_that_cannot_be_is_refused_before_anything_is_written(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], options, message
+) -> None:
+    NoiseSchedule.log_snr(2, 20.0, -10.0).save(tmp_path / "begin.json")
+    command = arguments(model, tmp_path / "out", "--start", str(tmp_path / "begin.json"), *options)
+    monkeypatch.setattr(sys, "argv", ["wavegrad", *command])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_search_is_judged_with_noise_that_it_has_not_heard(model: str) -> None:
     """Seeds of the clips of a search: 0 and 1."""
     assert setup(model).for_judging(()) == replace(setup(model), seed=2)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from wavegrad.cli.files import find
-from wavegrad.cli.options import Device, Model, Seed, read_precisions
+from wavegrad.cli.options import Device, Model, Seed, read_precisions, read_schedule
 from wavegrad.errors import ConfigError
 from wavegrad.suffixes import AUDIO
 
@@ -37,6 +37,13 @@ def search_schedule(
     model: Model = None,
     steps: Annotated[str, typer.Option(help="Numbers of steps, with commas between them.")] = "6",
     method: Annotated[Kind, typer.Option(help="dp needs losses only, and finds all lengths at once.")] = "dp",
+    start: Annotated[
+        str | None,
+        typer.Option(
+            help="Where coordinate, tpe and cma-es begin: a schedule's name or JSON file, of a length among --steps; "
+            "left out: the model's own."
+        ),
+    ] = None,
     objective: Annotated[
         str, typer.Option(help="A metric, a sum such as 'pesq_wb - 0.1*log_mel_db', or bound.")
     ] = "pesq_wb",
@@ -83,7 +90,7 @@ def search_schedule(
 ) -> None:
     """Search noise schedules on recordings, compare them with the known ones on others, and write a report.
 
-    A search begins with the model's own schedule of that length, or else one that is evenly spaced in log-SNR.
+    A search begins with --start, or the model's own schedule of that length, or else one evenly spaced in log-SNR.
     The same command goes on where it was interrupted. Needs the extras: pip install 'wavegrad-vocoder[eval,search]'.
     """
     counts = _counts(steps)
@@ -104,8 +111,9 @@ def search_schedule(
     judging = setup.for_judging(_spread([path for path in paths if path not in chosen], judge_clips))
     spaces = {n: SearchSpace(n, highest, lowest, largest_terminal_db=last, smallest_first_db=first) for n in counts}
     options = SearchOptions(len(chosen), batch, first_clips)
+    beginning = None if start is None else _beginning(start, method, setup, spaces)
     out.mkdir(parents=True, exist_ok=True)
-    run = _Run(setup, judging, options, Budget(trials, minutes), out, workers, ray)
+    run = _Run(setup, judging, options, Budget(trials, minutes), out, workers, ray, beginning)
     results = run.dynamic(spaces, levels) if method == "dp" else [run.one(method, space) for space in spaces.values()]
     from wavegrad.search import add_to_model
     from wavegrad.search.report import write_report
@@ -131,9 +139,10 @@ class _Run:
         out: Path,
         workers: int,
         ray: str | None,
+        start: "NoiseSchedule | None",
     ):
         self.setup, self.judging, self.options, self.budget, self.out = setup, judging, options, budget, out
-        self.workers, self.ray = workers, ray
+        self.workers, self.ray, self.start = workers, ray, start
 
     def pool(self, setup: "VocoderSetup") -> "Pool":
         from wavegrad.search import InProcess, Processes, Ray
@@ -180,7 +189,9 @@ class _Run:
     def method(self, method: Kind, space: "SearchSpace") -> "Method":
         from wavegrad.search import coordinate_method, grid_method, optuna_method, schedule_db
 
-        start = space.decode(space.encode(schedule_db(self.baselines(space.n_steps)[0])))
+        taken = self.baselines(space.n_steps)[0]
+        begin = self.start if self.start is not None and self.start.n_steps == space.n_steps else taken
+        start = space.decode(space.encode(schedule_db(begin)))
         if method == "coordinate":
             return coordinate_method(space, start)
         if method == "grid":
@@ -189,8 +200,8 @@ class _Run:
         return optuna_method(method, space, start, self.options.batch, self.setup.seed)
 
     def baselines(self, n_steps: int) -> "list[NoiseSchedule]":
-        """First what that number of steps takes without a search; then the model's others of that length, the generic
-        one, and those of the literature."""
+        """First what that number of steps takes without a search; then what the search began with, the model's others of
+        that length, the generic one, and those of the literature."""
         from wavegrad.checkpoint import load_config, load_schedules, resolve_model
         from wavegrad.diffusion import SCHEDULES, NoiseSchedule
         from wavegrad.vocoder import choose_schedule, generic_schedule
@@ -201,8 +212,9 @@ class _Run:
         own = {name: replace(one, name="the model's own") for name, one in load_schedules(directory).items()}
         taken = choose_schedule(n_steps, own, config.default_schedule, config.prior)
         fibonacci = [NoiseSchedule.fibonacci(n_steps)] if n_steps == 6 else []
+        start = [] if self.start is None else [self.start]
         known: dict[tuple[float, ...], NoiseSchedule] = {}
-        for schedule in (taken, *own.values(), generic, *SCHEDULES.values(), *fibonacci):
+        for schedule in (taken, *start, *own.values(), generic, *SCHEDULES.values(), *fibonacci):
             if schedule.n_steps == n_steps:
                 known.setdefault(schedule.betas, schedule)
         return list(known.values())
@@ -252,6 +264,34 @@ class _Run:
             typer.echo(f"            {_verdict(found.gain)} with {others}other noise")
         typer.echo(f"            {seconds:.0f} s, {calls} network calls, {shared} spared")
         return found
+
+
+def _beginning(
+    name_or_file: str, method: Kind, setup: "VocoderSetup", spaces: "Mapping[int, SearchSpace]"
+) -> "NoiseSchedule":
+    """The schedule of --start, which must be one that the search could find."""
+    from wavegrad.checkpoint import load_config, load_schedules, resolve_model
+    from wavegrad.search import schedule_db
+    from wavegrad.vocoder import choose_schedule
+
+    if method in ("dp", "grid"):
+        raise ConfigError(f"--start is for coordinate, tpe and cma-es; {method} begins nowhere: leave it out")
+    directory = resolve_model(setup.model)
+    config = load_config(directory)
+    wanted = read_schedule(name_or_file, None)
+    schedule = choose_schedule(wanted, load_schedules(directory), config.default_schedule, config.prior)
+    space = spaces.get(schedule.n_steps)
+    if space is None:
+        counts = ", ".join(map(str, spaces))
+        raise ConfigError(f"--start {name_or_file} has {schedule.n_steps} steps; --steps asks for {counts}")
+    db = schedule_db(schedule)
+    if not space.contains(db):
+        levels = ", ".join(f"{value:.1f}" for value in db)
+        raise ConfigError(
+            f"--start {name_or_file}, of {levels} dB, is outside of what is searched: levels at least {space.gap_db} dB "
+            "apart, within --range-db and --ends-db; widen those"
+        )
+    return replace(schedule, name="the start")
 
 
 def _spread(paths: "Sequence[str]", n: int) -> tuple[str, ...]:
