@@ -200,8 +200,8 @@ class _Run:
         return optuna_method(method, space, start, self.options.batch, self.setup.seed)
 
     def baselines(self, n_steps: int) -> "list[NoiseSchedule]":
-        """First what that number of steps takes without a search; then what the search began with, the model's others of
-        that length, the generic one, and those of the literature."""
+        """First what that number of steps takes without a search; then the start, the model's others of that length,
+        the generic one, and those of the literature."""
         from wavegrad.checkpoint import load_config, load_schedules, resolve_model
         from wavegrad.diffusion import SCHEDULES, NoiseSchedule
         from wavegrad.vocoder import choose_schedule, generic_schedule
@@ -288,8 +288,8 @@ def _beginning(
     if not space.contains(db):
         levels = ", ".join(f"{value:.1f}" for value in db)
         raise ConfigError(
-            f"--start {name_or_file}, of {levels} dB, is outside of what is searched: levels at least {space.gap_db} dB "
-            "apart, within --range-db and --ends-db; widen those"
+            f"--start {name_or_file}, of {levels} dB, is outside of what is searched: levels at least "
+            f"{space.gap_db} dB apart, within --range-db and --ends-db; widen those"
         )
     return replace(schedule, name="the start")
 

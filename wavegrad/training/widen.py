@@ -2,7 +2,7 @@
 
 import torch
 from jaxtyping import Int64
-from torch import Tensor, nn
+from torch import Tensor
 
 from wavegrad.network import WaveGrad
 from wavegrad.network.conv import Conv
@@ -13,7 +13,7 @@ Channels = Int64[Tensor, " _"]
 
 
 def widens(wide: WaveGrad, narrow: WaveGrad) -> bool:
-    """Whether `wide` has the layers of `narrow`, none narrower and some wider, for the same mel and the same kernels."""
+    """Whether `wide` has the layers of `narrow`, none narrower, some wider, for the same mel, with the same kernels."""
     old, new = narrow.state_dict(), wide.state_dict()
     if old.keys() != new.keys() or wide.config.n_mels != narrow.config.n_mels:
         return False
@@ -69,7 +69,8 @@ def _copy(new: Conv, old: Conv, rows: Channels | None = None, columns: Channels 
     """`old` at those outputs and inputs of `new`, left out: the first ones; these outputs hear no other input."""
     rows = torch.arange(old.out_channels) if rows is None else rows
     columns = torch.arange(old.in_channels) if columns is None else columns
-    assert new.bias is not None and old.bias is not None
+    assert new.bias is not None
+    assert old.bias is not None
     new.bias[rows] = old.bias
     new.weight[rows] = 0.0
     new.weight[rows[:, None], columns] = old.weight
