@@ -66,6 +66,14 @@ def test_two_ranks_train_the_weights_of_one_also_with_accumulation(tmp_path):
     assert sum('"valid"' in line for line in lines) == 2  # after steps 2 and 6: the first rank alone logs and validates
 
 
+def test_ranks_in_bfloat16_warn_of_nothing(tmp_path):
+    """DistributedDataParallel used to complain about strides of kernels of one, which say nothing."""
+    command = torchrun(2, tmp_path / "run", "run.precision=bfloat16", "run.steps=1", "data.batch_size=2")
+    code, out = launch(command, tmp_path / "out.txt")
+    assert code == 0, out
+    assert "Warning" not in out
+
+
 def test_the_parts_of_two_ranks_sum_to_the_loss_and_gradient_of_the_step(recipe, clips):
     """Without processes: each rank's share, its clips shorter than a crop included, adds up (float64-close)."""
     short = [type(c)(c.name, c.pcm[: 700 + 450 * i]) for i, c in enumerate(clips)]
