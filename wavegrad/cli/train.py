@@ -25,7 +25,9 @@ def train(
     ] = None,
     start: Annotated[
         str | None,
-        typer.Option("--init-from", help="Fine-tune: start from this model (a name or a directory).", metavar="MODEL"),
+        typer.Option(
+            "--init-from", help="Fine-tune, or widen: start from this model (a name or a directory).", metavar="MODEL"
+        ),
     ] = None,
     mels: Annotated[
         Path | None,
