@@ -18,7 +18,7 @@ def widens(wide: WaveGrad, narrow: WaveGrad) -> bool:
     if old.keys() != new.keys() or wide.config.n_mels != narrow.config.n_mels:
         return False
     pairs = [(old[name].shape, new[name].shape) for name in old]
-    fits = all(a[:2] <= b[:2] and a[2:] == b[2:] and all(x <= y for x, y in zip(a, b, strict=True)) for a, b in pairs)
+    fits = all(a[2:] == b[2:] and all(x <= y for x, y in zip(a, b, strict=True)) for a, b in pairs)
     return fits and any(a != b for a, b in pairs)
 
 
