@@ -13,10 +13,11 @@
 # OPTIONS      keys of [run] that are tried; the fastest set is used          default: compile
 # WAVEGRAD     the command                                                    default: wavegrad
 #
-# The result is RUN/best, in half precision. A continued model wants a lower and shorter start, for example
-#   --init-from small-24k --set optimizer.learning_rate=2e-4 --set optimizer.warmup_steps=200
-# A small corpus and a short time want the spectral prior; the model card of small-24k has the comparison:
-#   --set model.prior.kind=spectral --set model.prior.strength=0.5
+# The result is RUN/best, in half precision. A small corpus and a short time want the spectral prior, and may begin as
+# small-24k; its model card has both comparisons:
+#   --init-from small-24k --set model.prior.kind=spectral --set model.prior.strength=0.5
+# A continued model wants a lower and shorter start, for example
+#   --set optimizer.learning_rate=2e-4 --set optimizer.warmup_steps=200
 set -eu
 : "${DATA:?is not set: the folder of training speech}" "${VALID:?is not set: the folder of validation speech}"
 RUN=${RUN:-runs/base-24k} RECIPE=${RECIPE:-recipes/base-24k.toml} WAVEGRAD=${WAVEGRAD:-wavegrad}
