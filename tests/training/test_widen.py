@@ -87,10 +87,10 @@ def test_what_does_not_widen():
     for config in (
         SMALL,  # nothing is wider
         TINY,
-        replace(network_preset("base"), n_mels=80),
+        replace(network_preset("base"), n_mels=160),  # the same shapes, or larger ones, of another mel
         replace(network_preset("base"), mel_channels=8),
         replace(network_preset("base"), blocks_per_level=2),
-        network_preset("base", hop_length=256),  # kernels of another length
+        network_preset("base", hop_length=600),  # longer kernels
     ):
         with torch.device("meta"):
             assert not widens(WaveGrad(config), small), config
