@@ -171,9 +171,7 @@ def test_what_is_no_better_on_recordings_that_were_not_searched_on_is_not_stored
     assert search["search_score"] != search["score"]
 
 
-def test_a_search_begins_with_what_it_is_given(
-    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_search_begins_with_what_it_is_given(model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And the outcome is compared with that, too; the others of --steps begin as always."""
     begin = NoiseSchedule.log_snr(2, 20.0, -10.0)
     begin.save(tmp_path / "begin.json")
