@@ -59,17 +59,17 @@ def test_it_predicts_the_same_noise(config, inputs):
         assert torch.equal(wide.null_mel, narrow.null_mel)
 
 
-def test_new_channels_can_be_heard_after_one_step(inputs):
-    """They are silent at first, but what would make them heard has a gradient, and no two are alike."""
+def test_the_weights_from_new_channels_are_zero_and_have_gradients(inputs):
+    """So one step of an optimiser makes use of them; and no two of them are alike."""
     narrow, wide = made(TINY), WaveGrad(SMALL)
     widen_(wide, narrow)
     wide(*inputs).square().mean().backward()
     for name, layer in wide.named_modules():
         if name.endswith("convs.1") and name.startswith("ublocks"):
             new = slice(dict(narrow.named_modules())[name].in_channels, None)
-            heard = slice(0, new.start)
-            assert (layer.weight[heard, new] == 0).all()
-            assert (layer.weight.grad[heard, new].abs().amax(dim=(0, 2)) > 0).all(), name
+            old = slice(0, new.start)
+            assert (layer.weight[old, new] == 0).all()
+            assert (layer.weight.grad[old, new].abs().amax(dim=(0, 2)) > 0).all(), name
             assert len(layer.weight[new].flatten(1).unique(dim=0)) == layer.out_channels - new.start
 
 

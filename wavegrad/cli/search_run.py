@@ -88,13 +88,14 @@ class SearchRun:
     def method(self, method: MethodName, space: "SearchSpace") -> "Method":
         from wavegrad.search import coordinate_method, grid_method, optuna_method, schedule_db
 
-        taken = self.baselines(space.n_steps)[0]
-        begin = self.start if self.start is not None and self.start.n_steps == space.n_steps else taken
+        if method == "grid":
+            return grid_method(space.n_steps, self.options.batch, self.budget.trials, self.setup.seed)
+        begin = self.start
+        if begin is None or begin.n_steps != space.n_steps:
+            begin = self.baselines(space.n_steps)[0]
         start = space.decode(space.encode(schedule_db(begin)))
         if method == "coordinate":
             return coordinate_method(space, start)
-        if method == "grid":
-            return grid_method(space.n_steps, self.options.batch, self.budget.trials, self.setup.seed)
         assert method in ("tpe", "cma-es")
         return optuna_method(method, space, start, self.options.batch, self.setup.seed)
 

@@ -118,16 +118,12 @@ def _beginning(
     name_or_file: str, method: MethodName, setup: "VocoderSetup", spaces: "Mapping[int, SearchSpace]"
 ) -> "NoiseSchedule":
     """The schedule of --start, which must be one that the search could find."""
-    from wavegrad.checkpoint import load_config, load_schedules, resolve_model
     from wavegrad.search import schedule_db
-    from wavegrad.vocoder import choose_schedule
+    from wavegrad.vocoder import Vocoder
 
     if method in ("dp", "grid"):
         raise ConfigError(f"--start is for coordinate, tpe and cma-es; {method} begins nowhere: leave it out")
-    directory = resolve_model(setup.model)
-    config = load_config(directory)
-    wanted = read_schedule(name_or_file, None)
-    schedule = choose_schedule(wanted, load_schedules(directory), config.default_schedule, config.prior)
+    schedule = Vocoder.from_pretrained(setup.model).find_schedule(read_schedule(name_or_file, None))
     space = spaces.get(schedule.n_steps)
     if space is None:
         counts = ", ".join(map(str, spaces))

@@ -24,11 +24,11 @@ def widens(wide: WaveGrad, narrow: WaveGrad) -> bool:
 
 @torch.no_grad()
 def widen_(wide: WaveGrad, narrow: WaveGrad) -> None:
-    """Copy `narrow` into `wide`, in place, so that both predict the same noise (Net2Net, Chen et al. 2016, by another
-    way: its new channels are copies of old ones).
+    """Copy `narrow` into `wide`, in place, so that both predict the same noise.
 
-    Here a new channel keeps the random weights by which it hears the others, and no old channel hears it yet. So the
-    function is kept, and no two channels are alike.
+    The aim is that of Net2WiderNet (Chen et al. 2016, arXiv 1511.05641), whose new channels are copies of old ones.
+    Here the weights into a new channel stay random, and those from it to the old channels are zero: so the function is
+    kept, and no two channels are alike.
 
     Where the widths of a FiLM's hidden layer do not divide each other, its old channels are told the noise level by the
     nearest frequencies of the wide embedding, and the function is kept nearly.
@@ -66,7 +66,8 @@ def embedding_channels(narrow: int, wide: int) -> Channels:
 
 
 def _copy(new: Conv, old: Conv, rows: Channels | None = None, columns: Channels | None = None) -> None:
-    """`old` at those outputs and inputs of `new`, left out: the first ones; these outputs hear no other input."""
+    """The weights of `old`, at `rows` (outputs) and `columns` (inputs) of `new`; left out: the first ones. Those rows
+    are zero in all other columns."""
     rows = torch.arange(old.out_channels) if rows is None else rows
     columns = torch.arange(old.in_channels) if columns is None else columns
     assert new.bias is not None
