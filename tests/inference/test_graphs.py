@@ -22,10 +22,11 @@ from wavegrad.diffusion import (
     Sampler,
     ScheduleWarning,
 )
+from wavegrad.diffusion.samplers.static_walk import noise_indices
 from wavegrad.diffusion.samplers.walk import Walk
 from wavegrad.inference import Engine, EngineOptions
 from wavegrad.inference.graphs import BUCKET_FRAMES, CudaRecorder, GraphCache, Recorder, bucket
-from wavegrad.inference.loop import MAX_CALLS, noise_indices, sample_at_once
+from wavegrad.inference.loop import MAX_CALLS, sample_at_once
 from wavegrad.network import WaveGrad
 
 SCHEDULE = NoiseSchedule.log_snr(3, 20.0, -20.0)

@@ -74,27 +74,28 @@ def test_ranks_in_bfloat16_warn_of_nothing(tmp_path):
     assert "Warning" not in out
 
 
-def test_the_parts_of_two_ranks_sum_to_the_loss_and_gradient_of_the_step(recipe, clips):
+@pytest.mark.parametrize("refinement", [0.0, 0.3])
+def test_the_parts_of_two_ranks_sum_to_the_loss_and_gradient_of_the_step(recipe, clips, refinement):
     """Without processes: each rank's share, its clips shorter than a crop included, adds up (float64-close)."""
     short = [type(c)(c.name, c.pcm[: 700 + 450 * i]) for i, c in enumerate(clips)]
     recipe = change(change(recipe, "data", batch_size=8), "run", accumulate=2)
+    recipe = change(recipe, "refinement", weight=refinement, steps=(2,), every=3)
     alone = Trainer(change(recipe, "run", accumulate=1), short)
-    targets = alone._targets()
-    whole, of_items = alone._loss(targets, 0, 1)
-    whole.backward()
+    whole = alone._loss(alone._targets(), 0, 1)
+    whole.loss.backward()
     total, items = 0.0, []
     gradient: dict[str, torch.Tensor] = {}
     for rank in range(2):
         trainer = Trainer(recipe, short, World())
         for i in range(2):
-            loss, of_part = trainer._loss(trainer._targets(), 2 * rank + i, 4)
-            loss.backward()
-            total += loss.item()
-            items.append(of_part)
+            share = trainer._loss(trainer._targets(), 2 * rank + i, 4)
+            share.loss.backward()
+            total += share.loss.item()
+            items.append(share.of_items)
         for name, p in trainer.network.named_parameters():
             gradient[name] = gradient.get(name, 0) + p.grad
-    assert total == pytest.approx(whole.item(), rel=1e-5)
-    torch.testing.assert_close(torch.cat(items), of_items, rtol=1e-5, atol=1e-6)
+    assert total == pytest.approx(whole.loss.item(), rel=1e-5)
+    torch.testing.assert_close(torch.cat(items), whole.of_items, rtol=1e-5, atol=1e-6)
     for name, p in alone.network.named_parameters():
         torch.testing.assert_close(gradient[name], p.grad, rtol=1e-3, atol=1e-6)
 

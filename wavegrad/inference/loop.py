@@ -8,11 +8,10 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
 from wavegrad.diffusion import Ancestral, NoiseSchedule, Sampler, seeded_noise
 from wavegrad.diffusion.noise import Draws
-from wavegrad.diffusion.samplers.walk import Walk
+from wavegrad.diffusion.samplers.static_walk import StaticWalk, noise_indices
 from wavegrad.diffusion.schedule import warn_of_terminal_level
 from wavegrad.inference.engine import Engine
 from wavegrad.inference.film import OneLevel
@@ -22,16 +21,6 @@ from wavegrad.shapes import Mel, Waveform
 
 MAX_CALLS = 50
 """Network calls in a graph: each is some hundred kernels to record."""
-
-
-class StaticWalk(Walk):
-    """A walk in fixed memory, that never waits for the device: predictions are not looked at."""
-
-    def predict_at(self, y: Waveform, alpha_bar: float, n: int) -> tuple[Waveform, None]:
-        """One level for all items; no learned variance."""
-        predicted = self._predict(y, y.new_full((1,), alpha_bar**0.5))
-        assert isinstance(predicted, Tensor)
-        return predicted, None
 
 
 def sample_at_once(
@@ -78,18 +67,6 @@ def sample_at_once(
 
     y_0 = engine.graphs.run((sampler, schedule.betas, draws.shape), walk, (draws, condition))[:, : n_frames * hop]
     return y_0 if torch.isfinite(y_0).all() else None
-
-
-def noise_indices(sampler: Sampler, schedule: NoiseSchedule) -> list[int]:
-    """Of the noises that a walk asks for: heard on a walk over silence, since they do not depend on values."""
-    heard: list[int] = []
-
-    def listen(index: int) -> Waveform:
-        heard.append(index)
-        return torch.zeros(1, 1)
-
-    sampler.refine(StaticWalk(lambda y, noise_level: torch.zeros_like(y), schedule, listen))
-    return heard
 
 
 def _inside(condition: Condition) -> Waveform:

@@ -15,6 +15,7 @@ from wavegrad.diffusion.variational import bound_term
 from wavegrad.network import WaveGrad
 from wavegrad.shapes import Mel, NoiseLevel, Waveform
 from wavegrad.training.recipe import Recipe
+from wavegrad.training.refinement import Draws, RefinementLoss
 from wavegrad.training.step import Example
 
 
@@ -33,11 +34,15 @@ class Targets:
     """True where the condition is left out; None where none ever is."""
     weights: Float[Tensor, " batch"] | None
     """Of importance sampling; None where all levels are equally likely."""
+    refinement: Draws | None
+    """Of the crops that the network makes itself; None where it makes none."""
 
     def part(self, chosen: slice) -> "Targets":
         """Only these items."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return replace(self, **{name: value[chosen] for name, value in values.items() if value is not None})
+        draws = values.pop("refinement")
+        cut = {name: value[chosen] for name, value in values.items() if value is not None}
+        return replace(self, **cut, refinement=None if draws is None else draws.part(chosen))
 
 
 class Objective:
@@ -47,12 +52,16 @@ class Objective:
         self.recipe = recipe.objective
         self.norm = recipe.optimizer.loss
         self.schedule: NoiseSchedule = recipe.schedule.schedule()
+        self.refinement = RefinementLoss(recipe) if recipe.refinement.weight else None
 
-    def draw(self, n_items: int, n_samples: int, generator: torch.Generator, history: LossHistory | None) -> Targets:
+    def draw(
+        self, n_items: int, n_samples: int, generator: torch.Generator, history: LossHistory | None, step: int = 0
+    ) -> Targets:
         """Noise levels and noise of a whole step (WaveGrad, Algorithm 1), on the device of the generator.
 
         Args:
             history: of the losses, with importance sampling.
+            step: of the training; with refinement, which number of steps is its turn.
         """
         weights = None
         if history is None:
@@ -74,6 +83,7 @@ class Objective:
             noise,
             dropped,
             None if weights is None else weights.float(),
+            None if self.refinement is None else self.refinement.draw(step, n_items, n_samples, generator),
         )
 
     def loss(
@@ -87,6 +97,12 @@ class Objective:
         else:
             error = noise_error(targets.noise, network(y, mel, targets.levels).float(), self.norm)
         return masked_mean(error, example.mask, targets.weights), item_means(error.detach(), example.mask)
+
+    def refined(self, network: WaveGrad, example: Example, targets: Targets) -> Float[Tensor, ""]:
+        """What these items add to the refinement loss of the step, without its weight; 0 where there is none."""
+        if self.refinement is None or targets.refinement is None:
+            return example.y_0.new_zeros(())
+        return self.refinement(network, example, targets.refinement)
 
     def _hybrid_error(self, network: WaveGrad, y: Waveform, mel: Mel, targets: Targets) -> Waveform:
         """L_hybrid = L_simple + lambda L_vlb (Nichol and Dhariwal 2021, eq. 16), of every sample.
@@ -106,15 +122,18 @@ class Objective:
 
 
 class ObjectiveOfNetwork(nn.Module):
-    """`Objective.loss` of one network as a module: what a data-parallel wrapper takes."""
+    """`Objective.loss` and `Objective.refined` of one network as a module: what a data-parallel wrapper takes."""
 
     def __init__(self, objective: Objective, network: WaveGrad):
         super().__init__()
         self.objective = objective
         self.network = network
 
-    def forward(self, example: Example, targets: Targets) -> tuple[Float[Tensor, ""], Float[Tensor, " batch"]]:
-        return self.objective.loss(self.network, example, targets)
+    def forward(
+        self, example: Example, targets: Targets
+    ) -> tuple[Float[Tensor, ""], Float[Tensor, " batch"], Float[Tensor, ""]]:
+        mean, of_items = self.objective.loss(self.network, example, targets)
+        return mean, of_items, self.objective.refined(self.network, example, targets)
 
 
 def _drop(network: WaveGrad, mel: Mel, targets: Targets) -> Mel:

@@ -12,6 +12,7 @@ from wavegrad.diffusion.training_schedules import ScheduleKind, training_schedul
 from wavegrad.errors import ConfigError, unknown
 from wavegrad.network import WaveGradConfig
 from wavegrad.training.model_recipe import ModelRecipe
+from wavegrad.training.refinement_recipe import RefinementRecipe
 from wavegrad.vocoder.schedules import standard_schedules
 
 
@@ -238,6 +239,7 @@ class Recipe:
     model: ModelRecipe
     schedule: ScheduleRecipe = ScheduleRecipe()
     objective: ObjectiveRecipe = ObjectiveRecipe()
+    refinement: RefinementRecipe = RefinementRecipe()
     data: DataRecipe = DataRecipe()
     optimizer: OptimizerRecipe = OptimizerRecipe()
     run: RunRecipe = field(default_factory=RunRecipe)
@@ -250,6 +252,8 @@ class Recipe:
         self.network_config()
         check_iterations(self.model.griffin_lim, self.model.mel_config())
         indexed = self.objective.conditioning == "index"
+        if indexed and self.refinement.weight:
+            raise ConfigError('refinement.weight needs objective.conditioning "level": its schedules have other levels')
         names = sub_schedules(self.schedule.schedule()) if indexed else standard_schedules(self.model.prior)
         if self.model.default_schedule not in names:
             raise ConfigError(unknown("default_schedule", self.model.default_schedule, names))

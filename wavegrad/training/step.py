@@ -6,6 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from wavegrad.audio.lapped import Coefficients
 from wavegrad.audio.mel import MelConfig, MelSpectrogram
 from wavegrad.audio.prior import PriorConfig, PriorGains, whiten
 from wavegrad.diffusion.loss import noise_loss
@@ -24,6 +25,8 @@ class Example:
     y_0: Waveform
     mel: Mel
     mask: Mask
+    gains: Coefficients | None = None
+    """Of the prior: what colours y_0 again; None for the standard prior."""
 
 
 class Preprocessor:
@@ -41,10 +44,13 @@ class Preprocessor:
         windows = to_device(crops.windows, self.device) * to_device(crops.gains, self.device)[:, None]
         n_frames = windows.shape[1] // self.mel_config.hop_length
         mel = self._mel(windows)[:, :, :n_frames] if crops.mels is None else to_device(crops.mels, self.device)
-        y_0 = whiten(windows, self._gains(mel))
+        gains = self._gains(mel)
+        y_0 = whiten(windows, gains)
         n_context = self.context // self.mel_config.hop_length
         inside = slice(self.context, -self.context)
-        return Example(y_0[:, inside], mel[:, :, n_context:-n_context], to_device(crops.mask, self.device))
+        frames = slice(n_context, -n_context)
+        mask = to_device(crops.mask, self.device)
+        return Example(y_0[:, inside], mel[:, :, frames], mask, None if gains is None else gains[:, frames])
 
 
 def loss_at(network: nn.Module, example: Example, levels: NoiseLevel, noise: Waveform, norm: LossNorm = "l1") -> Tensor:

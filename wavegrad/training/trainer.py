@@ -39,14 +39,29 @@ class StepReport:
     gradient_norm: Float[Tensor, ""]
     """Before clipping."""
     learning_rate: float
+    refinement: Float[Tensor, ""] | None
+    """The refinement loss, which is in `loss` times its weight; None where the recipe has none."""
 
     def read(self) -> dict[str, float]:
         """All of them as numbers."""
-        return {
+        figures = {
             "loss": self.loss.item(),
             "gradient_norm": self.gradient_norm.item(),
             "learning_rate": self.learning_rate,
         }
+        return figures if self.refinement is None else figures | {"refinement": self.refinement.item()}
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one micro-batch has in the losses of its step."""
+
+    loss: Float[Tensor, ""]
+    """All of it: what is learned from."""
+    refinement: Float[Tensor, ""]
+    """Of the refinement loss, without its weight."""
+    of_items: Float[Tensor, " batch"]
+    """Noise losses."""
 
 
 class Trainer:
@@ -114,25 +129,26 @@ class Trainer:
         recipe = self.recipe.optimizer
         rate = learning_rate(self.step, self.recipe.run.steps, recipe)
         self.optimizer.zero_grad(set_to_none=True)
-        total = torch.zeros((), device=self.device)
+        losses = torch.zeros(2, device=self.device)  # all of it, refinement
         targets = self._targets()
         items = []
         for i in range(self.recipe.run.accumulate):
             exchange = contextlib.nullcontext() if i == self.recipe.run.accumulate - 1 else self._without_exchange()
             with exchange, tuned_convolutions(self.recipe.run.tune_convolutions):
-                loss, of_items = self._loss(targets, self.world.rank * self.recipe.run.accumulate + i, self.n_parts)
-                (loss * self.world.size).backward()  # the exchange takes the mean over the ranks
-            total += loss.detach()
-            items.append(of_items)
+                share = self._loss(targets, self.world.rank * self.recipe.run.accumulate + i, self.n_parts)
+                (share.loss * self.world.size).backward()  # the exchange takes the mean over the ranks
+            losses += torch.stack([share.loss, share.refinement]).detach()
+            items.append(share.of_items)
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), recipe.clip_norm)
-        self.world.sum(total)
+        self.world.sum(losses)
+        total, refinement = losses
         self._broken = torch.maximum(self._broken, (~(total + norm).isfinite()).float())
         update(self.optimizer, rate, skip=self._broken)
         self.ema.update(self.network, self.step, skip=self._broken)
         if self.history is not None:
             self.history = self.history.record(targets.steps, self.world.gather(torch.cat(items)))
         self.step += 1
-        return StepReport(total, norm, rate)
+        return StepReport(total, norm, rate, refinement if self.recipe.refinement.weight else None)
 
     def check(self, report: StepReport) -> None:
         """Wait for the device and see that all was finite up to this step. All ranks must.
@@ -221,17 +237,17 @@ class Trainer:
         data, generator = self.recipe.data, torch.Generator(self.device)
         n_samples = data.crop_frames * self.recipe.model.mel_config().hop_length
         generator.manual_seed(_mix(self.recipe.run.seed, self.step))
-        return self.objective.draw(data.batch_size, n_samples, generator, self.history)
+        return self.objective.draw(data.batch_size, n_samples, generator, self.history, self.step)
 
-    def _loss(self, targets: Targets, part: int, n_parts: int) -> tuple[Tensor, Tensor]:
-        """Share of one micro-batch in the loss of the step, and the losses of its items."""
+    def _loss(self, targets: Targets, part: int, n_parts: int) -> Share:
+        """One micro-batch: its share in the losses of the step."""
         batch_size = self.recipe.data.batch_size
         chosen = slice(part * batch_size // n_parts, (part + 1) * batch_size // n_parts)
         crops = self._draw(self.step, part, n_parts)
         example = self.preprocess(crops)
         with autocast(self.device, self.precision):
-            mean, of_items = self._loss_of(example, targets.part(chosen))
-        return mean * crops.share, of_items
+            mean, of_items, refinement = self._loss_of(example, targets.part(chosen))
+        return Share(mean * crops.share + self.recipe.refinement.weight * refinement, refinement, of_items)
 
     @torch.no_grad()
     def _not_finite(self, loss: float, norm: float) -> str:
@@ -241,7 +257,7 @@ class Trainer:
             n_crops = self.recipe.data.batch_size
             names = self.sampler.draw(self.step).names
             targets = self._targets()
-            culprits = sorted({names[i] for i in range(n_crops) if not self._loss(targets, i, n_crops)[0].isfinite()})
+            culprits = sorted({names[i] for i in range(n_crops) if not self._loss(targets, i, n_crops).loss.isfinite()})
             named = ", ".join(culprits or sorted(set(names)))
         return (
             f"step {self.step}: loss {loss}, gradient norm {norm}: not finite, with {named}; the state before this "
