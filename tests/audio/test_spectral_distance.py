@@ -45,7 +45,7 @@ def test_it_is_a_distance_between_magnitudes():
 
 def test_a_quiet_crop_counts_as_much_as_a_loud_one():
     x, y = noise(0), noise(1)
-    torch.testing.assert_close(distance(0.01 * x, 0.01 * y), distance(x, y), rtol=2e-3, atol=0)  # but for the floor
+    torch.testing.assert_close(distance(0.01 * x, 0.01 * y), distance(x, y), rtol=5e-3, atol=0)  # but for the floor
 
 
 def test_an_item_has_the_distance_that_it_has_alone():

@@ -1,6 +1,6 @@
 """A script: steps on a GPU, without the type checks of the tests, which torch.compile cannot see through.
 
-python steps_on_gpu.py waits COMPILE CORPUS_ON_DEVICE, or: python steps_on_gpu.py learns
+python steps_on_gpu.py waits COMPILE CORPUS_ON_DEVICE REFINEMENT, or: python steps_on_gpu.py learns
 """
 
 import sys
@@ -20,16 +20,17 @@ SETTINGS = ["data.crop_frames=4", "run.steps=200", "run.device=cuda", "optimizer
 """The learning rate is that of `test_options.curve`, and for its reason."""
 
 
-def trainer(batch_size: int, **options: object) -> Trainer:
+def trainer(batch_size: int, refinement: float = 0.0, **options: object) -> Trainer:
     """Of the tiny recipe, still smaller."""
-    recipe = load_recipe(str(ROOT / "recipes" / "tiny.toml"), [*SETTINGS, f"data.batch_size={batch_size}"])
+    sets = [*SETTINGS, f"data.batch_size={batch_size}", f"refinement.weight={refinement}", "refinement.steps=[2]"]
+    recipe = load_recipe(str(ROOT / "recipes" / "tiny.toml"), sets)
     clips = load_corpus(find_clips(SPEECH), SPEECH, recipe.model.mel_config(), recipe.data, print)
     return Trainer(change(recipe, "run", **options), clips)
 
 
-def waits(compiled: bool, corpus_on_device: bool) -> None:
+def waits(compiled: bool, corpus_on_device: bool, refinement: bool) -> None:
     """PyTorch raises on every synchronising call while the debug mode is on."""
-    made = trainer(2, compile=compiled, corpus_on_device=corpus_on_device, whole_mels=compiled)
+    made = trainer(2, 0.3 * refinement, compile=compiled, corpus_on_device=corpus_on_device, whole_mels=compiled)
     for _ in range(3):  # compilation, the optimiser's state, cuDNN's choices
         made.train_step()
     torch.cuda.synchronize()

@@ -19,8 +19,9 @@ def run(*arguments: object) -> None:
 
 @pytest.mark.parametrize("corpus_on_device", [True, False])
 @pytest.mark.parametrize("compiled", [True, False])
-def test_the_host_never_waits_inside_a_step(compiled: bool, corpus_on_device: bool) -> None:
-    run("waits", compiled, corpus_on_device)
+@pytest.mark.parametrize("refinement", [True, False])
+def test_the_host_never_waits_inside_a_step(compiled: bool, corpus_on_device: bool, refinement: bool) -> None:
+    run("waits", compiled, corpus_on_device, refinement)
 
 
 def test_all_options_on_learn_what_all_options_off_do() -> None:

@@ -8,14 +8,19 @@ import pytest
 import torch
 
 from tests.training.conftest import ROOT, SPEECH
+from wavegrad.audio.mel import MelSpectrogram
+from wavegrad.audio.prior import colour
+from wavegrad.audio.spectral_distance import SpectralDistance
 from wavegrad.diffusion import seeded_noise
 from wavegrad.diffusion.samplers.static_walk import noise_indices
-from wavegrad.errors import ConfigError
+from wavegrad.errors import ConfigError, WavegradError
 from wavegrad.network import WaveGrad
+from wavegrad.training.benchmark import gflop_of_step
 from wavegrad.training.loop import train
 from wavegrad.training.objective import Objective
 from wavegrad.training.recipe import Recipe, load_recipe
 from wavegrad.training.refinement import RefinementLoss
+from wavegrad.training.state import load_state, save_state
 from wavegrad.training.trainer import Trainer
 from wavegrad.training.validation import Validation
 from wavegrad.vocoder import Vocoder
@@ -92,7 +97,7 @@ def test_its_gradient_is_that_of_all_steps(clips):
         unit = [d / length for d in direction]
         slope = (moved(unit, 1e-5) - moved(unit, -1e-5)) / 2e-5
         expected = sum((g * d).sum().item() for g, d in zip(gradients, unit, strict=True))
-        assert slope == pytest.approx(expected, rel=1e-3, abs=1e-6)
+        assert slope == pytest.approx(expected, rel=5e-3, abs=1e-6)
 
 
 @pytest.mark.parametrize("every", [1, 2, 3])
@@ -128,7 +133,7 @@ def test_accumulated_steps_are_the_same_steps(clips):
 def test_the_loss_is_the_noise_loss_and_the_weighted_refinement(clips):
     """And noise loss and draws are those of a recipe without."""
     trainer, example, targets = parts(clips)
-    plain = Trainer(load_recipe(str(ROOT / "recipes" / "tiny.toml"), SMALL), clips)
+    plain = Trainer(load_recipe(str(ROOT / "recipes" / "tiny.toml"), SMALL), clips, initialise=calm)
     without = plain._targets()
     assert without.refinement is None
     assert torch.equal(without.noise, targets.noise)
@@ -140,6 +145,58 @@ def test_the_loss_is_the_noise_loss_and_the_weighted_refinement(clips):
     assert plain.train_step().read().keys() == trainer.train_step().read().keys() - {"refinement"}
 
 
+def test_an_untrained_network_is_held_where_its_waveform_would_run_away(clips):
+    trainer = Trainer(small("refinement.steps=[7]"), clips)
+    vocoder, mel = trainer.vocoder(), torch.zeros(128, 8)
+    with pytest.raises(WavegradError, match="ran away"):
+        vocoder(mel, schedule=7, seed=0)
+    report = trainer.train_step()
+    trainer.check(report)
+    assert 0 < report.refinement < 100
+
+
+def test_it_is_the_energy_distance_and_the_distance_of_the_mels(clips, monkeypatch):
+    """In nepers, whatever the unit and offset of the convention; nothing where the recording itself is made."""
+    trainer, example, targets = parts(clips, "model.prior.kind=spectral", "refinement.every=1")
+    reference = colour(example.y_0, example.gains)
+    made = (0.7 * reference, reference.flip(1))
+    mel = MelSpectrogram(trainer.preprocess.mel_config)
+    missed = sum((mel(y) - mel(reference)).abs().mean() for y in made) / 2
+    expected = SpectralDistance(24000).energy(reference, *made).mean() + missed
+    loss = RefinementLoss(trainer.recipe)
+    monkeypatch.setattr(loss, "make", lambda *_: made)
+    for changes in ({}, {"log": "db", "scale": 0.05, "offset": 0.7}):
+        monkeypatch.setattr(loss, "_log_mel", MelSpectrogram(replace(mel.config, **changes)))
+        value = loss(trainer.network, example, targets.refinement).item()
+        assert value == pytest.approx(expected.item(), rel=1e-5)
+    monkeypatch.setattr(loss, "make", lambda *_: (reference, reference))
+    assert 0 <= loss(trainer.network, example, targets.refinement) < 1e-4
+
+
+def test_a_run_goes_on_to_the_bit(clips, tmp_path):
+    recipe = small("refinement.steps=[2, 3]")
+    straight = Trainer(recipe, clips)
+    losses = [straight.train_step().read() for _ in range(3)]
+    path = save_state(straight.state(), tmp_path, keep=1)
+    losses += [straight.train_step().read() for _ in range(3)]
+    resumed = Trainer(recipe, clips)
+    resumed.restore(load_state(path))
+    assert [resumed.train_step().read() for _ in range(3)] == losses[3:]
+
+
+def test_passes_are_counted(clips):
+    """The forward hook counts crops that go through the network."""
+    recipe = small("refinement.steps=[2, 7]", "refinement.every=3")
+    trainer = Trainer(recipe, clips)
+    seen = []
+    trainer.network.register_forward_hook(lambda module, inputs, output: seen.append(len(inputs[0])))
+    for _ in range(2):
+        trainer.train_step()
+    assert sum(seen) == 2 * 4 * (1 + RefinementLoss(recipe).passes(4))
+    plain = gflop_of_step(replace(recipe, refinement=replace(recipe.refinement, weight=0.0)))
+    assert gflop_of_step(recipe) == pytest.approx(plain * sum(seen) / 8)
+
+
 def test_numbers_of_steps_take_turns():
     objective = Objective(small("refinement.steps=[2, 6]"))
     generator = torch.Generator().manual_seed(0)
@@ -149,10 +206,10 @@ def test_numbers_of_steps_take_turns():
 
 def test_a_run_learns_it_logs_it_and_is_judged_by_it(tmp_path, clips):
     """Twelve steps from the shipped weights bring the refinement loss of the validation down."""
+    gentle = ["optimizer.learning_rate=1e-4", "optimizer.warmup_steps=2", "data.batch_size=2", "refinement.every=1"]
     recipe = load_recipe(
         str(ROOT / "recipes" / "small-24k.toml"),
-        [*SMALL, "run.steps=12", "run.validate_every=4", "run.log_every=4", "data.valid_clips=2", *ON]
-        + ["optimizer.learning_rate=1e-4", "optimizer.warmup_steps=2", "data.batch_size=2", "refinement.every=1"],
+        [*SMALL, *ON, "run.steps=12", "run.validate_every=4", "run.log_every=4", "data.valid_clips=2", *gentle],
     )
     said: list[str] = []
     train(recipe, SPEECH, tmp_path / "run", say=said.append, start="small-24k")

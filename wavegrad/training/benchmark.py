@@ -12,6 +12,7 @@ from wavegrad.inference.operations import count_operations
 from wavegrad.inference.speed import Times, forget_peak, matrix_product, peak_memory_bytes, time_in_turn
 from wavegrad.training.data import Clip
 from wavegrad.training.recipe import Recipe, RunRecipe
+from wavegrad.training.refinement import RefinementLoss
 from wavegrad.training.trainer import Trainer
 
 SWITCHES: dict[str, tuple[object, object]] = {
@@ -130,9 +131,10 @@ def kept_bytes(trainer: Trainer) -> int:
 
 
 def gflop_of_step(recipe: Recipe) -> float:
-    """Counted floating-point operations of a step, 10^9."""
+    """Counted floating-point operations of a step, 10^9; those of the spectrograms of a refinement loss are not."""
     rate = recipe.model.mel_config().sample_rate
-    macs = count_operations(recipe.network_config(), rate).network * samples_of_step(recipe) / rate
+    passes = 1 + (RefinementLoss(recipe).passes(recipe.data.batch_size) if recipe.refinement.weight else 0)
+    macs = count_operations(recipe.network_config(), rate).network * passes * samples_of_step(recipe) / rate
     return 2 * (1 + BACKWARD) * macs / 1e9
 
 

@@ -64,10 +64,15 @@ class RefinementLoss:
             n: (default_sampler(n), generic_schedule(n, recipe.model.prior)) for n in self.recipe.steps
         }
 
+    def passes(self, batch_size: int) -> float:
+        """Crops that go through the network for it, for each crop of a batch, on average over the training steps."""
+        calls = [sampler.n_calls(schedule) for sampler, schedule in (self.ways[n] for n in self.recipe.steps)]
+        return DRAWS * sum(calls) / len(calls) * self._n_items(batch_size) / batch_size
+
     def draw(self, step: int, batch_size: int, n_samples: int, generator: torch.Generator) -> Draws:
         """Noise of a whole training step, on the device of the generator."""
         n_steps = self.recipe.steps[step % len(self.recipe.steps)]
-        n_items = -(-batch_size // self.recipe.every)
+        n_items = self._n_items(batch_size)
         shape = n_items, DRAWS, len(noise_indices(*self.ways[n_steps])), n_samples
         noises = torch.randn(shape, generator=generator, device=generator.device)
         return Draws(n_steps, slice(0, None, self.recipe.every), noises, n_items)
@@ -100,6 +105,9 @@ class RefinementLoss:
             gains = None if example.gains is None else example.gains[draws.items].repeat(DRAWS, 1, 1)
             first, second = colour(y_0, gains).chunk(DRAWS)
         return first, second
+
+    def _n_items(self, batch_size: int) -> int:
+        return -(-batch_size // self.recipe.every)
 
     def _mel(self, waveforms: Waveform) -> Mel:
         """In nepers: what a convention adds and multiplies must not count."""
