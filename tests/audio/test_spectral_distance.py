@@ -53,6 +53,10 @@ def test_an_item_has_the_distance_that_it_has_alone():
     torch.testing.assert_close(distance(x, y)[1:2], distance(x[1:2], y[1:2]))
 
 
+def test_a_crop_may_be_shorter_than_the_windows():
+    assert distance(noise(0, n_samples=600), noise(1, n_samples=600)).isfinite().all()
+
+
 @pytest.mark.parametrize("signal", ["silence", "itself"])
 def test_gradients_are_finite_where_roots_and_logarithms_end(signal):
     x = torch.zeros(1, 4096) if signal == "silence" else noise(0, n_samples=4096).float()

@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from wavegrad.audio.mel import pad
 from wavegrad.shapes import Waveform
 
 Magnitudes = Float[Tensor, "batch _ _"]
@@ -38,8 +39,8 @@ class SpectralDistance:
         self.sample_rate = sample_rate
 
     def spectra(self, waveforms: Waveform) -> tuple[Magnitudes, ...]:
-        """Magnitudes of short-time Fourier transforms, one for each of WINDOWS (Hann, a quarter of it to the next), in
-        float32 or what is more precise."""
+        """Magnitudes of short-time Fourier transforms, one for each of WINDOWS (Hann, a quarter of it to the next, ends
+        reflected), in float32 or what is more precise."""
         waveforms = waveforms.to(torch.promote_types(waveforms.dtype, torch.float32))
         return tuple(_magnitudes(waveforms, length) for length in WINDOWS)
 
@@ -76,5 +77,6 @@ class SpectralDistance:
 
 def _magnitudes(waveforms: Waveform, length: int) -> Magnitudes:
     window = torch.hann_window(length, dtype=waveforms.dtype, device=waveforms.device)
-    stft = torch.stft(waveforms, length, length // 4, length, window, return_complex=True)
+    padded = pad(waveforms, length // 2, length // 2, "reflect")
+    stft = torch.stft(padded, length, length // 4, length, window, center=False, return_complex=True)
     return (stft.real.square() + stft.imag.square()).clamp(min=FLOOR**2).sqrt()
