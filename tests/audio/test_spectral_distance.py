@@ -43,6 +43,21 @@ def test_it_is_a_distance_between_magnitudes():
     assert there < first + second
 
 
+def test_it_is_the_mean_of_two_norms_over_the_mel_scale():
+    """Recomputed, each bin with the share that the mel scale gives it: even up to 1 kHz, 1 / frequency above."""
+    x, y, reference = (noise(seed) * level for seed, level in ((0, 1.0), (1, 0.3), (2, 2.0)))
+    expected = []
+    for length, *three in zip(WINDOWS, *(D.spectra(w) for w in (x, y, reference)), strict=True):
+        a, b, level = (m[0].numpy() for m in three)
+        share = np.minimum(1.0, 1000 / np.maximum(np.fft.rfftfreq(length, 1 / 24000), 1e-9))
+        share = share / share.sum()
+        linear = (share @ np.abs(a - b)).mean() / (share @ level).mean()
+        logarithmic = np.sqrt(share @ (np.log(a) - np.log(b)) ** 2).mean()
+        expected.append(linear + logarithmic)
+    found = D(D.spectra(x), D.spectra(y), D.spectra(reference))
+    assert found.item() == pytest.approx(np.mean(expected), rel=1e-6)
+
+
 def test_a_quiet_crop_counts_as_much_as_a_loud_one():
     x, y = noise(0), noise(1)
     torch.testing.assert_close(distance(0.01 * x, 0.01 * y), distance(x, y), rtol=5e-3, atol=0)  # but for the floor

@@ -124,7 +124,7 @@ def test_parts_of_a_batch_add_up_to_the_whole(clips, every, n_parts):
 def test_accumulated_steps_are_the_same_steps(clips):
     losses = []
     for accumulate in (1, 4):
-        trainer = Trainer(small("refinement.every=3", f"run.accumulate={accumulate}"), clips)
+        trainer = Trainer(small("refinement.every=3", f"run.accumulate={accumulate}"), clips, initialise=calm)
         losses.append([trainer.train_step().read() for _ in range(2)])
     for whole, cut in zip(*losses, strict=True):
         assert whole == pytest.approx(cut, rel=1e-3)
