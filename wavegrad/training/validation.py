@@ -100,9 +100,11 @@ class Validator:
         """Refinement loss for each number of steps; the noise depends on crop and step only."""
         if self._refinement is None:
             return {}
-        losses = {}
+        losses: dict[int, float] = {}
+        n_items, n_samples = self._example.y_0.shape
         for turn, n_steps in enumerate(self._refinement.recipe.steps):
-            n_items, n_samples = self._example.y_0.shape
+            if n_steps in losses:  # it has several turns
+                continue
             draws = self._refinement.draw(turn, n_items, n_samples, torch.Generator().manual_seed(0))
             noises = draws.noises.to(self._example.y_0.device)
             losses[n_steps] = self._refinement(network, self._example, replace(draws, noises=noises)).item()
