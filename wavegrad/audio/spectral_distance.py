@@ -21,7 +21,8 @@ KNEE = 1000.0
 
 
 class SpectralDistance:
-    """d(x, y) of Gritsenko et al. 2020 (A Spectral Energy Distance for Parallel Speech Synthesis, sec. 3).
+    """d(x, y) of Gritsenko et al. 2020 (A Spectral Energy Distance for Parallel Speech Synthesis, arXiv
+    2008.01160).
 
     At each window: the mean of |X - Y| over the mean magnitude of a reference, plus the mean over the frames of the
     root of the mean square of log X - log Y; then the mean over the windows. Both are norms of a difference, which is
@@ -58,7 +59,7 @@ class SpectralDistance:
 
     def energy(self, reference: Waveform, first: Waveform, second: Waveform) -> Float[Tensor, " batch"]:
         """(d(x, y) + d(x, y') - d(y, y')) / 2 of each item: a recording and two draws for its mel (Gritsenko et al.
-        2020, sec. 3; half of it, without d(x, x'), which has no gradient).
+        2020; half of it, without d(x, x'), which has no gradient).
 
         Its expectation is smallest where draws are distributed as recordings are: the last term keeps them as rough and
         as diverse. d(x, y) alone is smallest for one smooth compromise.

@@ -15,7 +15,7 @@ from wavegrad.diffusion.variational import bound_term
 from wavegrad.network import WaveGrad
 from wavegrad.shapes import Mel, NoiseLevel, Waveform
 from wavegrad.training.recipe import Recipe
-from wavegrad.training.refinement import Draws, RefinementLoss
+from wavegrad.training.refinement import RefinementDraws, RefinementLoss
 from wavegrad.training.step import Example
 
 
@@ -34,7 +34,7 @@ class Targets:
     """True where the condition is left out; None where none ever is."""
     weights: Float[Tensor, " batch"] | None
     """Of importance sampling; None where all levels are equally likely."""
-    refinement: Draws | None
+    refinement: RefinementDraws | None
     """Of the crops that the network makes itself; None where it makes none."""
 
     def part(self, chosen: slice) -> "Targets":

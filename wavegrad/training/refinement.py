@@ -25,7 +25,7 @@ DRAWS = 2
 
 
 @dataclass(frozen=True)
-class Draws:
+class RefinementDraws:
     """What is drawn for the crops of a step, or of a part of it, that are made."""
 
     n_steps: int
@@ -37,7 +37,7 @@ class Draws:
     n_items: int
     """Crops that are made in the whole step."""
 
-    def part(self, chosen: slice) -> "Draws":
+    def part(self, chosen: slice) -> "RefinementDraws":
         """Those among these items of the batch."""
         every = self.items.step
         first, last = (-(-item // every) for item in (chosen.start, chosen.stop))
@@ -45,8 +45,9 @@ class Draws:
 
 
 class RefinementLoss:
-    """How far what the network makes of mels is from the recordings (InferGrad, Chen et al. 2022): the energy distance
-    of their spectrograms, plus the mean distance of the mels, in nepers. Gradients go through all steps.
+    """How far what the network makes of mels is from the recordings (InferGrad, Chen et al. 2022, arXiv 2202.03751):
+    the energy distance of their spectrograms, plus the mean distance of the mels, in nepers. Gradients go through all
+    steps.
 
     Differs from InferGrad, whose loss is a distance of the magnitudes of one draw to the recording: the energy distance
     is smallest where draws vary as recordings do, not where all are the same smooth one. What they must not vary in is
@@ -63,21 +64,22 @@ class RefinementLoss:
         self.ways: dict[int, tuple[Sampler, NoiseSchedule]] = {
             n: (default_sampler(n), generic_schedule(n, recipe.model.prior)) for n in self.recipe.steps
         }
+        self._indices = {n: noise_indices(*way) for n, way in self.ways.items()}
 
     def passes(self, batch_size: int) -> float:
         """Crops that go through the network for it, for each crop of a batch, on average over the training steps."""
         calls = [sampler.n_calls(schedule) for sampler, schedule in (self.ways[n] for n in self.recipe.steps)]
         return DRAWS * sum(calls) / len(calls) * self._n_items(batch_size) / batch_size
 
-    def draw(self, step: int, batch_size: int, n_samples: int, generator: torch.Generator) -> Draws:
+    def draw(self, step: int, batch_size: int, n_samples: int, generator: torch.Generator) -> RefinementDraws:
         """Noise of a whole training step, on the device of the generator."""
         n_steps = self.recipe.steps[step % len(self.recipe.steps)]
         n_items = self._n_items(batch_size)
-        shape = n_items, DRAWS, len(noise_indices(*self.ways[n_steps])), n_samples
+        shape = n_items, DRAWS, len(self._indices[n_steps]), n_samples
         noises = torch.randn(shape, generator=generator, device=generator.device)
-        return Draws(n_steps, slice(0, None, self.recipe.every), noises, n_items)
+        return RefinementDraws(n_steps, slice(0, None, self.recipe.every), noises, n_items)
 
-    def __call__(self, network: WaveGrad, example: Example, draws: Draws) -> Float[Tensor, ""]:
+    def __call__(self, network: WaveGrad, example: Example, draws: RefinementDraws) -> Float[Tensor, ""]:
         """The part that these crops have in the mean of the step; 0 where none of them is made."""
         if not len(draws.noises):
             return example.y_0.new_zeros(())
@@ -90,12 +92,12 @@ class RefinementLoss:
             of_items = self._distance.energy(reference, first, second) + 0.5 * (missed[0] + missed[1])
             return of_items.sum() / draws.n_items
 
-    def make(self, network: WaveGrad, example: Example, draws: Draws) -> tuple[Waveform, Waveform]:
+    def make(self, network: WaveGrad, example: Example, draws: RefinementDraws) -> tuple[Waveform, Waveform]:
         """Two waveforms of each of these crops, with their colour; gradients go through all steps."""
         mel = example.mel[draws.items].repeat(DRAWS, 1, 1)
         sampler, schedule = self.ways[draws.n_steps]
         noises = draws.noises.transpose(0, 1).flatten(0, 1).unbind(1)
-        by_index = dict(zip(noise_indices(sampler, schedule), noises, strict=True))
+        by_index = dict(zip(self._indices[draws.n_steps], noises, strict=True))
 
         def predict(y: Waveform, noise_level: OneLevel) -> Waveform:
             return network(y, mel, noise_level.expand(len(y))).to(y.dtype).clamp(-LIMIT, LIMIT)
