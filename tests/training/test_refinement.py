@@ -155,14 +155,16 @@ def test_an_untrained_network_is_held_where_its_waveform_would_run_away(clips):
     assert 0 < report.refinement < 100
 
 
-def test_it_is_the_energy_distance_and_the_distance_of_the_mels(clips, monkeypatch):
+@pytest.mark.parametrize("mel_weight", [1.0, 4.0])
+def test_it_is_the_energy_distance_and_the_distance_of_the_mels(clips, monkeypatch, mel_weight):
     """In nepers, whatever the unit and offset of the convention; nothing where the recording itself is made."""
-    trainer, example, targets = parts(clips, "model.prior.kind=spectral", "refinement.every=1")
+    overrides = ["model.prior.kind=spectral", "refinement.every=1", f"refinement.mel_weight={mel_weight}"]
+    trainer, example, targets = parts(clips, *overrides)
     reference = colour(example.y_0, example.gains)
     made = (0.7 * reference, reference.flip(1))
     mel = MelSpectrogram(trainer.preprocess.mel_config)
     missed = sum((mel(y) - mel(reference)).abs().mean() for y in made) / 2
-    expected = SpectralDistance(24000).energy(reference, *made).mean() + missed
+    expected = SpectralDistance(24000).energy(reference, *made).mean() + mel_weight * missed
     loss = RefinementLoss(trainer.recipe)
     monkeypatch.setattr(loss, "make", lambda *_: made)
     for changes in ({}, {"log": "db", "scale": 0.05, "offset": 0.7}):
@@ -237,6 +239,7 @@ def test_a_validation_without_it_is_judged_by_the_noise_loss_alone():
     [
         ("refinement.weight=-1.0", "refinement.weight is -1.0"),
         ("refinement.weight=inf", "refinement.weight is inf"),
+        ("refinement.mel_weight=-0.1", "refinement.mel_weight is -0.1"),
         ("refinement.steps=[]", "must name one number of steps or more"),
         ("refinement.steps=[6, 0]", r"refinement.steps is \[6, 0\]"),
         ("refinement.every=0", "refinement.every is 0"),

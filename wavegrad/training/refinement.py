@@ -46,8 +46,8 @@ class RefinementDraws:
 
 class RefinementLoss:
     """How far what the network makes of mels is from the recordings (InferGrad, Chen et al. 2022, arXiv 2202.03751):
-    the energy distance of their spectrograms, plus the mean distance of the mels, in nepers. Gradients go through all
-    steps.
+    the energy distance of their spectrograms, plus `mel_weight` times the mean distance of the mels, in nepers.
+    Gradients go through all steps.
 
     Differs from InferGrad, whose loss is a distance of the magnitudes of one draw to the recording: the energy distance
     is smallest where draws vary as recordings do, not where all are the same smooth one. What they must not vary in is
@@ -89,7 +89,8 @@ class RefinementLoss:
             reference = colour(example.y_0[draws.items], gains)
             wanted = self._mel(reference)
             missed = [(self._mel(made) - wanted).abs().mean((1, 2)) for made in (first, second)]
-            of_items = self._distance.energy(reference, first, second) + 0.5 * (missed[0] + missed[1])
+            energy = self._distance.energy(reference, first, second)
+            of_items = energy + self.recipe.mel_weight * 0.5 * (missed[0] + missed[1])
             return of_items.sum() / draws.n_items
 
     def make(self, network: WaveGrad, example: Example, draws: RefinementDraws) -> tuple[Waveform, Waveform]:
