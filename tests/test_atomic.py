@@ -1,5 +1,7 @@
 """What is written whole, or not at all: a reader never finds half of it, or nothing where something was."""
 
+import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -8,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from wavegrad import atomic
+
+ROOT = Path(__file__).parents[1]
 
 
 def fill(path: Path, text: str, fails: bool = False) -> None:
@@ -96,3 +100,40 @@ def test_a_folder_is_never_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(Path, "rename", move)
     fill(tmp_path / "m", "two")
     assert texts(tmp_path) == {"m/a": "two", "m/b": "two"}
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from wavegrad import atomic
+
+folder = Path(sys.argv[1])
+if sys.argv[2] == "between two moves":
+    atomic._exchanged = lambda *_: False
+    rename = Path.rename
+    Path.rename = lambda self, to: rename(self, to) if to.suffix == ".old" else os.kill(os.getpid(), signal.SIGKILL)
+with atomic.replacing(folder / "a.txt") as file, atomic.replacing_folder(folder / "m") as fresh:
+    file.write_text("half")
+    fresh.mkdir()
+    (fresh / "a").write_text("new")
+    if sys.argv[2] == "while it writes":
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("when", ["while it writes", "between two moves"])
+def test_what_killed_writers_left_is_cleared(tmp_path: Path, when: str) -> None:
+    """And a folder that had been moved away for one that never came is back; what others hide stays."""
+    fill(tmp_path / "m", "old")
+    atomic.write_text(tmp_path / "a.txt", "old")
+    others = {".lock": "", ".m.old": "not ours", ".notes.tmp": "not ours"}
+    for name, text in others.items():
+        (tmp_path / name).write_text(text)
+    expected = texts(tmp_path)
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), when], cwd=ROOT)
+    assert killed.returncode == -signal.SIGKILL
+    assert texts(tmp_path) != expected
+    assert (tmp_path / "m").exists() == (when == "while it writes")
+    atomic.clear_unfinished(tmp_path)
+    assert texts(tmp_path) == expected
+    assert {path.name for path in tmp_path.iterdir()} == {"m", "a.txt", *others}

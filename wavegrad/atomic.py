@@ -7,6 +7,7 @@ what was there before or what is there now, also if the writer is killed.
 import contextlib
 import ctypes
 import os
+import re
 import shutil
 import sys
 import threading
@@ -15,6 +16,9 @@ from pathlib import Path
 
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 """Of Linux: paths are as the process sees them; both names stay, and what they name changes places."""
+
+_UNFINISHED = re.compile(r"\.(?P<name>.+)\.(\d+\.tmp|[0-9a-f]{32}\.(new|(?P<old>old)))", re.DOTALL)
+"""Names of what is not in its place yet, or not any more."""
 
 
 def temporary_name(path: Path) -> Path:
@@ -66,6 +70,25 @@ def replacing_folder(path: Path) -> Iterator[Path]:
             old.rename(path)
         for leftover in (fresh, old):
             shutil.rmtree(leftover, ignore_errors=True)
+
+
+def clear_unfinished(folder: Path) -> None:
+    """Remove what killed writers left in a folder in which nobody writes now. What they had moved away, and not yet
+    replaced, goes back.
+
+    Raises:
+        OSError: that is not possible.
+    """
+    for path in sorted(folder.iterdir(), reverse=True):  # the old one before the new one
+        if not (match := _UNFINISHED.fullmatch(path.name)):
+            continue
+        place = path.with_name(match["name"])
+        if match["old"] and not place.exists():
+            path.rename(place)
+        elif path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def _exchanged(one: Path, other: Path) -> bool:

@@ -44,3 +44,13 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
     for run in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(TrainingError, match=r"cannot be written: .*; choose another --run-dir"), claimed(run):
             pytest.fail("there is no such folder")
+
+
+def test_what_a_killed_training_left_is_cleared(tmp_path):
+    """A model that was not whole yet, and a log; what has its place stays."""
+    for name in ("best", f".best.{'5a' * 16}.new"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text("{}")
+    (tmp_path / ".recipe.toml.4711.tmp").write_text("[mod")
+    with claimed(tmp_path):
+        assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "best"]

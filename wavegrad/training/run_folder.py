@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from wavegrad import atomic
 from wavegrad.errors import TrainingError
 
 LOCK = ".lock"
@@ -27,7 +28,7 @@ def claimed(run: Path) -> Iterator[None]:
         run.mkdir(parents=True, exist_ok=True)
         file = (run / LOCK).open("a+", encoding="utf-8")
     except OSError as error:
-        raise TrainingError(f"{run}: cannot be written: {error.strerror}; choose another --run-dir") from error
+        raise _not_writable(run, error) from error
     with file:
         if not _locked(file):
             file.seek(0)
@@ -39,11 +40,19 @@ def claimed(run: Path) -> Iterator[None]:
         file.write(f"process {os.getpid()} of {platform.node()}\n")
         file.flush()
         try:
+            atomic.clear_unfinished(run)
+        except OSError as error:
+            raise _not_writable(run, error) from error
+        try:
             yield
         except BaseException:
             if is_new and [path.name for path in run.iterdir()] == [LOCK]:
                 shutil.rmtree(run, ignore_errors=True)
             raise
+
+
+def _not_writable(run: Path, error: OSError) -> TrainingError:
+    return TrainingError(f"{run}: cannot be written: {error.strerror}; choose another --run-dir")
 
 
 def _locked(file: IO[str]) -> bool:

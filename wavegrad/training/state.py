@@ -55,8 +55,7 @@ def save_state(state: TrainingState, folder: Path, keep: int) -> Path:
     path = checkpoint_path(folder, state.step)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for unfinished in folder.glob(".step-*.tmp"):  # of a process that was killed
-            unfinished.unlink()
+        atomic.clear_unfinished(folder)
         with atomic.replacing(path) as temporary, open(temporary, "wb") as file:
             torch.save({"format_version": FORMAT_VERSION, **vars(state)}, file)
             file.flush()
