@@ -126,9 +126,9 @@ def test_what_killed_writers_left_is_cleared(tmp_path: Path, when: str) -> None:
     """And a folder that had been moved away for one that never came is back; what others hide stays."""
     fill(tmp_path / "m", "old")
     atomic.write_text(tmp_path / "a.txt", "old")
-    others = {".lock": "", ".m.old": "not ours", ".notes.tmp": "not ours"}
-    for name, text in others.items():
-        (tmp_path / name).write_text(text)
+    others = [".lock", ".m.old", ".notes.tmp", f".m.{'5a' * 16}.newer"]
+    for name in others:
+        (tmp_path / name).write_text("not ours")
     expected = texts(tmp_path)
     killed = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), when], cwd=ROOT)
     assert killed.returncode == -signal.SIGKILL

@@ -79,7 +79,7 @@ def clear_unfinished(folder: Path) -> None:
     Raises:
         OSError: that is not possible.
     """
-    for path in sorted(folder.iterdir(), reverse=True):  # the old one before the new one
+    for path in list(folder.iterdir()):
         if not (match := _UNFINISHED.fullmatch(path.name)):
             continue
         place = path.with_name(match["name"])
