@@ -18,7 +18,7 @@ _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 """Of Linux: paths are as the process sees them; both names stay, and what they name changes places."""
 
 _UNFINISHED = re.compile(r"\.(?P<name>.+)\.(\d+\.tmp|[0-9a-f]{32}\.(new|(?P<old>old)))", re.DOTALL)
-"""Names of what is not in its place yet, or not any more."""
+"""What is not in its place yet, or not any more, by the names that `temporary_name` and `replacing_folder` give."""
 
 
 def temporary_name(path: Path) -> Path:
